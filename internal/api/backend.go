@@ -1,0 +1,60 @@
+// Package api is the HTTP surface: it decodes requests, authenticates them, asks
+// the domain whether they make sense, hands them to the store and answers in the
+// words of api/openapi.yaml. It must not know of etcd, gRPC or eBPF.
+package api
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/gabion/gabion"
+)
+
+// Store is what the API needs of the store. Every call is within one
+// organization: an object of another one is not found. Every change is one
+// transaction, made at the operation's revision, and is durable when it returns.
+// Errors are *gabion.Error where the caller can do something about them.
+type Store interface {
+	Groups(ctx context.Context, org string) ([]gabion.Group, error) // in order of creation
+	Group(ctx context.Context, org, id string) (gabion.Group, error)
+	CreateGroup(ctx context.Context, g gabion.Group) (gabion.Operation, error) // conflict: name taken
+	UpdateGroup(ctx context.Context, org, id string, change func(*gabion.Group) error) (gabion.Operation, error)
+	DeleteGroup(ctx context.Context, org, id string) (gabion.Operation, error) // conflict: in use (says by whom), or default
+	AddSource(ctx context.Context, org, group string, source netip.Prefix) (gabion.Operation, error)
+	RemoveSource(ctx context.Context, org, group string, source netip.Prefix) (gabion.Operation, error)
+
+	Rules(ctx context.Context, org string) ([]gabion.Rule, error) // of all groups, in order of creation
+	GroupRules(ctx context.Context, org, group string) ([]gabion.Rule, error)
+	AddRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) // all or none; conflict: equal rule (says its id)
+	DeleteRule(ctx context.Context, org, group, id string) (gabion.Operation, error)
+
+	Instances(ctx context.Context, org string) ([]gabion.Instance, error) // in order of creation
+	Instance(ctx context.Context, org, id string) (gabion.Instance, error)
+	CreateInstance(ctx context.Context, i gabion.Instance) (gabion.Operation, error) // conflict: interface, MAC or address taken
+	UpdateInstance(ctx context.Context, org, id string, change func(*gabion.Instance) error) (gabion.Operation, error)
+	DeleteInstance(ctx context.Context, org, id string) (gabion.Operation, error)
+	// AttachGroup and DetachGroup refuse while the instance runs if stoppedOnly.
+	AttachGroup(ctx context.Context, org, instance, group string, stoppedOnly bool) (gabion.Operation, error)
+	DetachGroup(ctx context.Context, org, instance, group string, stoppedOnly bool) (gabion.Operation, error)
+	States(ctx context.Context, org string) (map[string]gabion.InstanceState, error) // by instance id
+	SetState(ctx context.Context, org, instance string, state gabion.InstanceState) (gabion.Operation, error)
+
+	Operation(ctx context.Context, org, id string) (gabion.Operation, error)
+	FinishOperation(ctx context.Context, op gabion.Operation) error
+
+	PrimaryGroup(ctx context.Context, org string) (string, error) // id
+	SetPrimaryGroup(ctx context.Context, org, id string) (gabion.Operation, error)
+
+	Hosts(ctx context.Context) ([]gabion.Host, []gabion.HostStatus, error) // statuses of hosts that ever spoke
+	CreateJoinToken(ctx context.Context, t gabion.JoinToken) error
+	DeleteHost(ctx context.Context, name string) error // conflict: has instances
+
+	Key(ctx context.Context, id string) (gabion.Key, error)
+}
+
+// Enforcement knows how far the hosts are.
+type Enforcement interface {
+	// Await returns the hosts that have not acknowledged what revision changed for
+	// them: none as soon as all have, else those missing when ctx ends.
+	Await(ctx context.Context, revision int64) (missing []string)
+}
