@@ -1,0 +1,146 @@
+package gabion_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gabion/gabion"
+
+// allowed is the dependency rule: what each package of ours may import of ours.
+// A package that is not listed may be imported by tests and commands only.
+var allowed = map[string][]string{
+	"":                    {},
+	"api":                 {},
+	"client":              {""},
+	"client/rest":         {},
+	"cmd/gabion":          {"", "client", "client/rest", "internal/server", "internal/agent"},
+	"internal/agent":      {"", "internal/policy", "internal/feed", "internal/feed/feedpb", "internal/datapath", "internal/hypervisor", "internal/pki"},
+	"internal/api":        {"", "api", "internal/policy", "internal/api/openapi"},
+	"internal/datapath":   {"", "internal/policy"},
+	"internal/feed":       {"", "internal/policy", "internal/feed/feedpb", "internal/pki"},
+	"internal/hypervisor": {"", "internal/policy"},
+	"internal/policy":     {""},
+	"internal/server":     {"", "api", "internal/policy", "internal/api", "internal/store", "internal/feed", "internal/feed/feedpb", "internal/pki"},
+	"internal/store":      {"", "internal/policy"},
+}
+
+// leaves are packages that import nothing of ours.
+var leaves = []string{"internal/api/openapi", "internal/feed/feedpb", "internal/pki", "internal/privilege"}
+
+type listed struct {
+	ImportPath string
+	Name       string
+	GoFiles    []string
+	Imports    []string
+	Standard   bool
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,GoFiles,Imports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func ours(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func TestDependencyRule(t *testing.T) {
+	for _, p := range packages(t) {
+		name, _ := ours(p.ImportPath)
+		if strings.HasPrefix(name, "test/") || strings.HasPrefix(name, "internal/lab") {
+			continue // they exercise the whole and may know everyone
+		}
+		may, known := allowed[name]
+		if !known && !slices.Contains(leaves, name) {
+			t.Errorf("%s has no place in the dependency rule: say in architecture_test.go what it may import", name)
+		}
+		for _, path := range p.Imports {
+			if dep, is := ours(path); is && !slices.Contains(may, dep) {
+				t.Errorf("%s imports %s: the dependency rule in ARCHITECTURE.md does not allow it", name, path)
+			}
+		}
+	}
+}
+
+func TestVocabularyAndPolicyArePure(t *testing.T) {
+	for _, p := range packages(t) {
+		name, _ := ours(p.ImportPath)
+		if name != "" && name != "internal/policy" {
+			continue
+		}
+		for _, path := range p.Imports {
+			if _, is := ours(path); !is && strings.Contains(path, ".") {
+				t.Errorf("%s imports %s: it may use the standard library only", p.ImportPath, path)
+			}
+		}
+	}
+}
+
+func TestPolicyHasNoClockAndNoIO(t *testing.T) {
+	impure := []string{"time", "os", "net", "sync", "context", "io", "math/rand", "math/rand/v2"}
+	for _, p := range packages(t) {
+		if name, _ := ours(p.ImportPath); name != "internal/policy" {
+			continue
+		}
+		for _, path := range p.Imports {
+			if slices.Contains(impure, path) {
+				t.Errorf("internal/policy imports %s: it is pure", path)
+			}
+		}
+	}
+}
+
+// TestCompileIsPure holds the one pure file of a package that is not.
+func TestCompileIsPure(t *testing.T) {
+	source, err := os.ReadFile("internal/datapath/compile.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, impure := range []string{`"github.com/cilium`, `"github.com/vishvananda`, `"os"`, `"time"`, `"net"`, `"golang.org/x/sys`} {
+		if strings.Contains(string(source), impure) {
+			t.Errorf("internal/datapath/compile.go imports %s: compiling policy is pure", impure)
+		}
+	}
+}
+
+// TestDocumentsNameWhatExists keeps the pages that explain the tree true to it.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, document := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(match[1]); err != nil {
+				t.Errorf("%s links to %s, which does not exist", document, match[1])
+			}
+		}
+	}
+}
