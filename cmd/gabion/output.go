@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// format is how a reading command prints: a table for people, JSON for programs.
+type format string
+
+const (
+	formatTable format = "table"
+	formatJSON  format = "json"
+)
+
+// String, Set and Type make a format a flag.
+func (f *format) String() string { return string(*f) }
+
+// Type is the word for the value in the help.
+func (f *format) Type() string { return "FORMAT" }
+
+// Set refuses what is no format.
+func (f *format) Set(s string) error {
+	switch format(s) {
+	case formatTable, formatJSON:
+		*f = format(s)
+		return nil
+	}
+	return fmt.Errorf("%q is neither; write table or json", s)
+}
+
+// reads gives a reading command its -o.
+func (a *app) reads(c *cobra.Command) *cobra.Command {
+	a.format = formatTable
+	c.Flags().VarP(&a.format, "output", "o", "table for people, json for programs")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
+		[]string{string(formatTable), string(formatJSON)}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// table is what people read: aligned columns, or a sentence that says what to do
+// where there is nothing to show.
+type table struct {
+	header []string
+	rows   [][]string
+	empty  string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) print(w io.Writer) error {
+	if len(t.rows) == 0 {
+		_, err := fmt.Fprintln(w, t.empty)
+		return err
+	}
+	return align(w, append([][]string{t.header}, t.rows...))
+}
+
+// align prints rows in columns two spaces apart, without blanks at line ends.
+func align(w io.Writer, rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var out strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell)
+			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+		}
+		out.WriteString(strings.TrimRight(line.String(), " "))
+		out.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// print writes data as the user wants it: the API's own fields as JSON, or the table.
+func (a *app) print(data any, t *table) error {
+	if a.format == formatJSON {
+		return a.printJSON(data)
+	}
+	return t.print(a.stdout)
+}
+
+func (a *app) printJSON(data any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(data)
+}
+
+// say prints one sentence about what happened.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.stdout, format+"\n", args...)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// Groups of commands in the help.
+const (
+	groupWalls    = "walls"
+	groupMachines = "machines"
+	groupServices = "services"
+	groupOther    = "other"
+)
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gabion",
+		Short: "Security groups for your own hypervisors",
+		Long: `Security groups for your own hypervisors.
+
+Groups hold rules, instances belong to groups, and the agent on each host
+enforces them. Nothing comes in until a rule allows it; everything goes out
+until the first egress rule.`,
+		Example: `  source D/admin.env                       # credentials that the server wrote to its data directory
+  gabion group create web
+  gabion rule add web --template ssh       # port 22, open in one command
+  gabion rule add web --protocol tcp --port 80,443 --from 0.0.0.0/0
+  gabion explain --from 203.0.113.7 --to web1 --protocol tcp --port 22`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupWalls, Title: "Who may reach whom:"},
+		&cobra.Group{ID: groupMachines, Title: "Where it holds:"},
+		&cobra.Group{ID: groupServices, Title: "What you run:"},
+		&cobra.Group{ID: groupOther, Title: "Other:"},
+	)
+	root.AddCommand(newVersionCommand(a))
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate(helpTemplate)
+	beNoun(root)
+	markRunning(a, root)
+	return root
+}
+
+// noun is a command that only holds others.
+func noun(group, use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, GroupID: group}
+	c.AddCommand(children...)
+	beNoun(c)
+	return c
+}
+
+// beNoun makes a command that holds others show its help when called alone, and
+// name the nearest verb when called with an unknown one.
+func beNoun(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			return usagef("unknown command %q; did you mean %s %s?", args[0], c.CommandPath(), near[0])
+		}
+		return usagef("unknown command %q", args[0])
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+}
+
+// arguments wants exactly the named arguments.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usagef("%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return usagef("%q is one argument too many", args[len(names)])
+		}
+		return nil
+	}
+}
+
+func newVersionCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		GroupID: groupOther,
+		Args:    arguments(),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.stdout, "gabion %s\n", version)
+			return err
+		},
+	}
+}
