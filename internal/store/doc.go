@@ -1,0 +1,34 @@
+// Package store keeps the state of Gabion in etcd: objects, operations, what
+// hosts report, tokens and API keys. Each change is one transaction that guards
+// everything it stands on, so that it is made whole, by what is true at that
+// moment, or not at all; no lock and no lease carries correctness.
+//
+// Below the root prefix, keys are laid out like this, one object each:
+//
+//	o/ORG/group/ID              group
+//	o/ORG/group-name/NAME       holder: id of the group of that name
+//	o/ORG/rule/GROUP/ID         rule
+//	o/ORG/rule-key/GROUP/KEY    holder: id of the rule of that canonical key
+//	o/ORG/instance/ID           instance
+//	o/ORG/mac/MAC               holder: id of the instance that has it
+//	o/ORG/address/ADDRESS       holder: id of the instance that has it
+//	o/ORG/use/GROUP/instance/ID        an instance is in the group
+//	o/ORG/use/GROUP/rule/GROUP/ID      a rule of another group names the group
+//	o/ORG/state/ID              state of an instance
+//	o/ORG/primary               holder: id of the primary group
+//	o/ORG/operation/ID          operation
+//	organization/ID             organization
+//	host/NAME                   host
+//	host-status/NAME            what the host last said of itself
+//	host-instance/NAME/ID       holder: organization of an instance on the host
+//	interface/HOST/NAME         holder: organization and id of the instance on it
+//	token/HASH                  join token
+//	key/ID                      API key, its secret sealed
+//	meta/schema, meta/epoch, meta/bootstrap
+//
+// Names of objects and their organization are in the key, everything else is in
+// the value, as JSON. Keys of a name chosen by people end with it, so that no
+// name reaches another object.
+//
+// The package must not know of HTTP, gRPC, policy's meaning or eBPF.
+package store

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+const (
+	// quota is how large the database of the embedded member may become.
+	quota = 4 << 30
+	// retention is how many revisions stay readable, so that a watch can be
+	// resumed; compaction runs every five minutes.
+	retention = "10000"
+	// maxOps bounds the operations of one transaction. The largest are the
+	// deletion of a group whose rules name many groups, and adding many rules.
+	maxOps = 4096
+	// tick is short because a lone member waits for nobody: it elects itself
+	// after at most twenty of them.
+	tick     = 20 * time.Millisecond
+	election = 10 * tick
+
+	startTimeout  = 60 * time.Second // replaying a large log takes a while
+	maxSocketPath = 107              // of sockaddr_un, without its final zero
+)
+
+// Embedded is an etcd member of this process. It listens on a unix socket in
+// its directory, and nowhere else.
+type Embedded struct {
+	etcd    *embed.Etcd
+	lock    *os.File
+	socket  string
+	closing atomic.Bool // a member that is told to stop complains of it
+}
+
+// StartEmbedded runs the member that keeps its data in dir/etcd, and returns
+// when it answers. A directory belongs to one process at a time.
+func StartEmbedded(dir string, log *slog.Logger) (*Embedded, error) {
+	dir, err := filepath.Abs(filepath.Join(dir, "etcd"))
+	if err != nil {
+		return nil, fmt.Errorf("start embedded etcd: %w", err)
+	}
+	lock, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedded{lock: lock, socket: filepath.Join(dir, "client.sock")}
+	if err := e.start(dir, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("start embedded etcd in %s: %w", dir, err), e.Close())
+	}
+	return e, nil
+}
+
+func (e *Embedded) start(dir string, log *slog.Logger) error {
+	if len(e.socket) > maxSocketPath {
+		return fmt.Errorf("the path of its socket has %d characters, more than %d: choose a shorter data directory",
+			len(e.socket), maxSocketPath)
+	}
+	var err error
+	if e.etcd, err = embed.StartEtcd(e.config(dir, log)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	select {
+	case <-e.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-e.etcd.Err():
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("not ready after %s", startTimeout)
+	}
+}
+
+func (e *Embedded) config(dir string, log *slog.Logger) *embed.Config {
+	c := embed.NewConfig()
+	c.Name = "embedded"
+	c.Dir = dir
+	c.TickMs, c.ElectionMs = uint(tick.Milliseconds()), uint(election.Milliseconds())
+
+	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: e.socket}}
+	c.AdvertiseClientUrls = c.ListenClientUrls
+	// etcd's own metrics get a socket of their own: sharing one costs every call.
+	c.ListenClientHttpUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "http.sock")}}
+	c.AuthToken = "" // the directory's mode is what keeps others out
+	// A lone member needs no peers, but a name for itself that never changes.
+	c.ListenPeerUrls = nil
+	c.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Host: "embedded"}}
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	c.EnableGRPCGateway = false
+
+	c.QuotaBackendBytes = quota
+	c.MaxTxnOps = maxOps
+	c.AutoCompactionMode = embed.CompactorModeRevision
+	c.AutoCompactionRetention = retention
+
+	c.LogLevel = "warn"
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(log, &e.closing))
+	return c
+}
+
+// Endpoint is where clients reach the member.
+func (e *Embedded) Endpoint() string { return "unix://" + e.socket }
+
+// Failed yields the error of a member that stopped by itself.
+func (e *Embedded) Failed() <-chan error { return e.etcd.Err() }
+
+// Close stops the member and gives its directory free. Clients are closed first.
+func (e *Embedded) Close() error {
+	e.closing.Store(true)
+	if e.etcd != nil {
+		e.etcd.Close()
+	}
+	return e.lock.Close()
+}
