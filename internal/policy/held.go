@@ -20,16 +20,19 @@ func (v *View) Held(i *gabion.Instance) iter.Seq[*Group] {
 }
 
 // EgressClosed tells whether only what an egress rule matches leaves the
-// instance. Any egress rule does it, also one that can match nothing.
+// instance. Any egress rule does it, also one that can match nothing, and so does
+// a group that the instance lists and nobody knows: it may have had one.
 func (v *View) EgressClosed(i *gabion.Instance) bool {
+	known := 0
 	for g := range v.Held(i) {
+		known++
 		for k := range g.Rules {
 			if g.Rules[k].Direction == gabion.Egress {
 				return true
 			}
 		}
 	}
-	return false
+	return known < len(listed(i))
 }
 
 // Peer is the group that a rule of the holder names. It is nil, and the rule
