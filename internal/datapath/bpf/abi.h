@@ -7,30 +7,45 @@
 #ifndef GABION_ABI_H
 #define GABION_ABI_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #define ABI_VERSION 1
 
-#define MAX_NICS 1024          /* slots 1..MAX_NICS-1; slot 0 counts frames of unknown NICs */
-#define MAX_POLICY_SETS 2048
-#define MAX_REMOTE_SETS 65536
-#define MAX_RULES 65536        /* rule slots; 0 is "no rule" */
-#define MAX_MEMBERS 1048576
-#define MAX_FLOWS 65536        /* per NIC */
-#define MAX_HALF_OPEN 131072   /* per host */
-#define MAX_FRAGMENTS 8192     /* per host */
+#define MAX_NICS             1024 /* slots 1..MAX_NICS-1; slot 0 counts frames of unknown NICs */
+#define MAX_POLICY_SETS      2048
+#define MAX_REMOTE_SETS      65536
+#define MAX_RULES            65536 /* rule slots; 0 is "no rule" */
+#define MAX_MEMBERS          1048576
+#define MAX_POLICY_KEYS      1048576 /* per policy set */
+#define MAX_CIDRS            65536 /* per policy set and direction */
+#define MAX_FLOWS            65536 /* per NIC */
+#define MAX_HALF_OPEN        131072 /* per host */
+#define MAX_FRAGMENTS        8192 /* per host */
+#define MAX_TOLD             16384 /* per host */
+#define MAX_NAMED            1024
+#define MAX_IDS              262144
 #define ADDRESSES_PER_FAMILY 8
-#define GROUPS_PER_REMOTE 16
-#define LEARNED_PER_NIC 4
-#define REASON_SLOTS 64
+#define GROUPS_PER_REMOTE    16
+#define LEARNED_PER_NIC      4
+#define REASON_SLOTS         64
 
-/* IPv4 addresses are kept as ::ffff:a.b.c.d wherever both families share a map. */
+/*
+ * IPv4 addresses are kept as ::ffff:a.b.c.d wherever both families share a map.
+ * Aligned, or the compiler would copy it byte by byte.
+ */
 struct address {
 	__u8 bytes[16];
+} __attribute__((aligned(4)));
+
+/* The values of gabion.Direction: the instance's view. */
+enum direction {
+	INGRESS = 0,
+	EGRESS = 1,
 };
 
 /*
- * nics: HASH[ifindex]. Agent writes, programs read. Absent means drop.
+ * nics: HASH[ifindex]. Agent writes, programs read. Absent, or slot 0, means drop.
  * ifindex stands in the value too: the kernel recycles hash elements at once, so
  * a reader copies the value and then looks whether it is still its own.
  */
@@ -46,14 +61,17 @@ struct nic {
 	struct address addr6[ADDRESSES_PER_FAMILY];
 };
 
-/* nic_states: ARRAY[slot]. Programs write; the agent zeroes a slot before it gives it away. */
+/*
+ * nic_states: ARRAY[slot]. Programs write; the agent zeroes a slot before it gives it away.
+ * The times are those of docs/verdicts.md, Rates, in ns.
+ */
 struct nic_state {
+	struct bpf_spin_lock lock; /* of learned */
+	__u32 events_lost; /* since the last event that was sent */
 	__u64 rarp_time;
 	__u64 half_open_time;
 	__u64 event_time;
-	__u32 events_lost;
-	__u32 learned_count;
-	struct address learned[LEARNED_PER_NIC]; /* link-local addresses seen in DAD */
+	struct address learned[LEARNED_PER_NIC]; /* link-local addresses seen in DAD; :: is a free place */
 };
 
 /* policy_sets: ARRAY[policy set]. In place, one word, atomic. */
@@ -77,6 +95,7 @@ struct remote_set {
  * policies: ARRAY_OF_MAPS[policy set] -> LPM[policy_key] -> rule slot.
  * Rules only allow, so any hit allows, and a port range is a set of prefixes
  * without priorities. For ICMP, port is type<<8|code: "any code" is a prefix.
+ * A policy set without rules has an (empty) map too: no map means no policy.
  */
 struct policy_key {
 	__u32 prefixlen;
@@ -89,14 +108,18 @@ struct policy_key {
 
 /*
  * cidrs: ARRAY_OF_MAPS[policy set * 2 + direction] -> LPM[cidr_key] -> class.
- * A class stands for all networks of rules that cover an address.
+ * A class stands for all networks of rules that cover an address. Class 0, like
+ * no map, is no network: where ::/0 has a class, ::ffff:0:0/96 needs one of its own.
  */
 struct cidr_key {
 	__u32 prefixlen;
 	struct address address;
 };
 
-/* flows: ARRAY_OF_MAPS[slot] -> HASH[flow_key] -> flow. One lookup serves both directions. */
+/*
+ * flows: ARRAY_OF_MAPS[slot] -> HASH[flow_key] -> flow. One lookup serves both
+ * directions. For echo the ports are the identifier and who asked.
+ */
 struct flow_key {
 	struct address remote;
 	struct address local;
@@ -117,13 +140,13 @@ struct flow {
 	__u32 last_seen; /* ticks of 2^20 ns of the monotonic clock */
 	__u32 epoch;
 	__u32 rule;
-	__u8 state; /* low bits: enum flow_state; see the FLOW_ bits */
-	__u8 flags;
-	__u8 icmp_type;
+	__u8 state; /* enum flow_state */
+	__u8 flags; /* FLOW_ bits */
+	__u8 icmp_type; /* of the packet that opened it */
 	__u8 icmp_code;
 	__u32 end[2]; /* by direction: end of what that side has sent */
 	__u32 ack[2]; /* by direction: highest acknowledgment it gave */
-	__u32 packets[2];
+	__u32 packets[2]; /* by direction */
 };
 
 enum flow_state {
@@ -133,32 +156,90 @@ enum flow_state {
 	FLOW_CLOSING = 4,
 };
 
+/* FLOW_EGRESS is the flow's direction; the others are shifted left by a side's direction. */
+#define FLOW_EGRESS 1
+#define FLOW_FIN    2 /* the side has sent FIN */
+#define FLOW_END    8 /* end is known */
+#define FLOW_ACK    32 /* ack is known */
+
+/* fragments: LRU_HASH[fragment_key] -> fragment. What the first fragment said for those that follow. */
+struct fragment_key {
+	__u32 slot;
+	struct address source;
+	struct address destination;
+	__be32 id;
+	__u8 direction;
+	__u8 protocol; /* 0 for IPv6: later fragments don't know it */
+	__u8 pad[2];
+};
+
+struct fragment {
+	__u32 begun; /* ticks, as in flow */
+	__u32 next; /* where the next fragment is expected to begin */
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 reason; /* that the first passed for */
+};
+
 /* named: HASH[named_key]. The servers and routers that the operator named. */
 struct named_key {
 	__u32 kind;
 	struct address address;
 };
 #define NAMED_DHCP_SERVER 1
-#define NAMED_ROUTER 2
+#define NAMED_ROUTER      2
 
 /* config: ARRAY[1]. */
 struct config {
 	__u32 flags;
 };
 #define CONFIG_HAS_DHCP_SERVERS 1
-#define CONFIG_HAS_ROUTERS 2
+#define CONFIG_HAS_ROUTERS      2
 
-/* events: RINGBUF. A first packet that was denied, or allowed where asked for. */
+/* rule_hits: PERCPU_ARRAY[rule slot]. What passed because of a rule, flows that it opened included. */
+struct rule_hit {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* events: RINGBUF. A first packet that was dropped. Frames that are not IP have no flow. */
 struct event {
 	__u64 time; /* ns, monotonic */
 	__u32 slot;
-	__u32 rule;
+	__u32 lost; /* events of this NIC not sent since the last one */
 	struct flow_key flow;
 	__u8 direction; /* of the packet */
 	__u8 reason;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u32 lost; /* events of this NIC not sent since the last one */
+	__u8 pad[4];
+};
+
+/* told: LRU_HASH[told_key] -> ticks of the last event. Keeps one conversation from being told at each packet. */
+struct told_key {
+	__u32 slot;
+	struct address remote;
+	__be16 port; /* the opener's destination port */
+	__u8 protocol;
+	__u8 direction;
+	__u8 reason;
+	__u8 pad[3];
+};
+
+/* ids: HASH[id_key] -> number. The agent's own: the numbers of this host outlive the agent. */
+struct id_key {
+	__u32 kind;
+	__u8 id[16];
+};
+
+/* collect_expired's context: the NIC's slot in, what was found out. */
+struct collection {
+	__u32 slot;
+	__u32 live;
+	__u32 expired; /* and deleted */
 };
 
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Why a frame passes or is dropped. The values are those of gabion.Reason and of
+ * stored events: append, never renumber. A test holds the two lists together.
+ */
+#ifndef GABION_REASONS_H
+#define GABION_REASONS_H
+
+enum reason {
+	REASON_NONE, /* not decided yet */
+
+	PASS_FLOW,
+	PASS_RULE,
+	PASS_EGRESS_OPEN,
+	PASS_ARP,
+	PASS_ND,
+	PASS_DHCP,
+	PASS_ICMP_ERROR,
+
+	DROP_NO_POLICY,
+	DROP_VLAN,
+	DROP_ETHERTYPE,
+	DROP_MALFORMED,
+	DROP_MAC_SPOOF,
+	DROP_ARP_INVALID,
+	DROP_ARP_SPOOF,
+	DROP_RARP_RATE,
+	DROP_IP_SPOOF,
+	DROP_SOURCE_ROUTE,
+	DROP_MAPPED,
+	DROP_EXT_HEADERS,
+	DROP_DHCP_SERVER,
+	DROP_DHCP_SPOOF,
+	DROP_ND_INVALID,
+	DROP_ND_SPOOF,
+	DROP_ROUTER,
+	DROP_MULTICAST,
+	DROP_NOT_FOR_NIC,
+	DROP_NOT_OWNED,
+	DROP_FRAGMENT_INVALID,
+	DROP_FRAGMENT_ORPHAN,
+	DROP_NO_FLOW,
+	DROP_DENIED_INGRESS,
+	DROP_DENIED_EGRESS,
+	DROP_REVOKED,
+	DROP_HALF_OPEN_RATE,
+	DROP_TABLE_FULL,
+};
+
+#endif
