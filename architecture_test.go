@@ -22,18 +22,19 @@ var allowed = map[string][]string{
 	"client":              {""},
 	"client/rest":         {},
 	"cmd/gabion":          {"", "client", "client/rest", "internal/server", "internal/agent"},
-	"internal/agent":      {"", "internal/policy", "internal/feed", "internal/feed/feedpb", "internal/datapath", "internal/hypervisor", "internal/pki"},
+	"internal/agent":      {"", "internal/policy", "internal/feed", "internal/feed/feedpb", "internal/datapath", "internal/hypervisor", "internal/pki", "internal/atomicfile"},
 	"internal/api":        {"", "api", "internal/policy", "internal/api/openapi"},
 	"internal/datapath":   {"", "internal/policy"},
 	"internal/feed":       {"", "internal/policy", "internal/feed/feedpb", "internal/pki"},
 	"internal/hypervisor": {"", "internal/policy"},
+	"internal/pki":        {"", "internal/atomicfile"},
 	"internal/policy":     {""},
-	"internal/server":     {"", "api", "internal/policy", "internal/api", "internal/store", "internal/feed", "internal/feed/feedpb", "internal/pki"},
+	"internal/server":     {"", "api", "internal/policy", "internal/api", "internal/store", "internal/feed", "internal/feed/feedpb", "internal/pki", "internal/atomicfile"},
 	"internal/store":      {"", "internal/policy"},
 }
 
 // leaves are packages that import nothing of ours.
-var leaves = []string{"internal/api/openapi", "internal/feed/feedpb", "internal/pki", "internal/privilege"}
+var leaves = []string{"internal/api/openapi", "internal/atomicfile", "internal/feed/feedpb", "internal/privilege"}
 
 type listed struct {
 	ImportPath string

@@ -1,6 +1,9 @@
 package gabion
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Host is a hypervisor that runs one agent.
 type Host struct {
@@ -22,4 +25,28 @@ type JoinToken struct {
 	Host    string
 	Hash    [32]byte // SHA-256 of the secret
 	Expires time.Time
+}
+
+// MaxHostName is how long a host's name may be; it becomes the common name of a
+// certificate and the name of a directory.
+const MaxHostName = 63
+
+// ValidateHostName holds for names of hosts: 1 to 63 letters, digits, dots,
+// hyphens and underscores, of which the first and the last are a letter or a digit.
+func ValidateHostName(field, name string) error {
+	refused := Invalid(field, "%q is not a host's name; give 1 to %d letters, digits and inner . - _", name, MaxHostName)
+	if len(name) == 0 || len(name) > MaxHostName {
+		return refused
+	}
+	for i := range len(name) {
+		inner := i > 0 && i < len(name)-1
+		if !isAlphanumeric(name[i]) && (!inner || !strings.ContainsRune(".-_", rune(name[i]))) {
+			return refused
+		}
+	}
+	return nil
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
