@@ -1,0 +1,125 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Frame is an Ethernet frame as a capture shows it.
+type Frame struct {
+	Data []byte // without the VLAN tag that the kernel took out
+	VLAN uint16 // TCI of that tag
+	Tag  bool   // whether there was one
+}
+
+// SendFrame puts a frame on the endpoint's link as it is.
+func (e *Endpoint) SendFrame(frame []byte) error {
+	f, err := e.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
+		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: e.index})
+	})
+	if err != nil {
+		return fmt.Errorf("send frame from %s: %w", e.Name, err)
+	}
+	return f.Close()
+}
+
+// Capture shows what arrives at an endpoint's link, in promiscuous mode.
+type Capture struct {
+	endpoint *Endpoint
+	file     *os.File
+}
+
+// captureBuffer holds what arrives while nobody reads.
+const captureBuffer = 8 << 20
+
+// Capture begins to record what arrives at the endpoint.
+func (e *Endpoint) Capture() (*Capture, error) {
+	f, err := e.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
+		promiscuous := &unix.PacketMreq{Ifindex: int32(e.index), Type: unix.PACKET_MR_PROMISC}
+		return errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureBuffer),
+			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1),
+			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+			unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, promiscuous),
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allProtocols(), Ifindex: e.index}),
+		)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("capture at %s: %w", e.Name, err)
+	}
+	return &Capture{endpoint: e, file: f}, nil
+}
+
+// allProtocols is ETH_P_ALL in network byte order.
+func allProtocols() uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
+}
+
+// Close ends the capture.
+func (c *Capture) Close() error { return c.file.Close() }
+
+// Until returns the frames that arrived, up to and without the first that is the
+// last by the caller's judgment. It fails if that one does not come before ctx
+// ends, or within a few seconds: a capture that saw nothing proves nothing.
+func (c *Capture) Until(ctx context.Context, last func(Frame) bool) ([]Frame, error) {
+	ctx, cancel := awaiting(ctx)
+	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.file.SetReadDeadline(deadline); err != nil {
+			return nil, err
+		}
+	}
+	// A cancelled context ends the read at once.
+	defer context.AfterFunc(ctx, func() { c.file.SetReadDeadline(time.Unix(0, 1)) })() //nolint:errcheck // closed: nothing to end
+	var frames []Frame
+	for {
+		frame, err := c.next()
+		if err != nil {
+			return frames, fmt.Errorf("capture at %s after %d frames: %w", c.endpoint.Name, len(frames), err)
+		}
+		if last(frame) {
+			return frames, nil
+		}
+		frames = append(frames, frame)
+	}
+}
+
+func (c *Capture) next() (Frame, error) {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return Frame{}, err
+	}
+	data, control := make([]byte, 64<<10), make([]byte, 128)
+	var n, controlled int
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		n, controlled, _, _, failed = unix.Recvmsg(int(fd), data, control, 0)
+		return !errors.Is(failed, unix.EAGAIN)
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return Frame{}, err
+	}
+	tci, tagged := vlanTag(control[:controlled])
+	return Frame{Data: data[:n:n], VLAN: tci, Tag: tagged}, nil
+}
+
+// vlanTag reads struct tpacket_auxdata: status at 0, vlan_tci at 16.
+func vlanTag(control []byte) (tci uint16, tagged bool) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return 0, false
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 18 {
+			status := binary.NativeEndian.Uint32(m.Data)
+			return binary.NativeEndian.Uint16(m.Data[16:]), status&unix.TP_STATUS_VLAN_VALID != 0
+		}
+	}
+	return 0, false
+}
