@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gabion/gabion"
+)
+
+// classed says what an error of etcd means for the caller: later, smaller, or a
+// defect. what is the verb phrase of the call that failed.
+func classed(err error, what string) error {
+	var told *gabion.Error
+	switch {
+	case err == nil, errors.As(err, &told):
+		return err
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", what, err)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return gabion.Unavailable("the store is full, nothing can be changed: delete what is not needed, or raise etcd's quota, and clear its alarm")
+	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
+		return &gabion.Error{Code: gabion.CodeLimit, Message: "the change is too large for one transaction: make it in smaller parts"}
+	case isOutage(err):
+		return gabion.Unavailable("the store does not answer (%v): try again", err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// isOutage tells whether etcd, or the way to it, failed rather than refused.
+func isOutage(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var refusal rpctypes.EtcdError
+	code := status.Code(err)
+	if errors.As(err, &refusal) {
+		code = refusal.Code()
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.ResourceExhausted:
+		return true
+	}
+	return false
+}

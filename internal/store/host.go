@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/gabion/gabion"
+)
+
+type hostRecord struct {
+	Created time.Time `json:"created"`
+}
+
+type statusRecord struct {
+	Revision int64     `json:"revision"`
+	LastSeen time.Time `json:"last-seen"`
+	Version  string    `json:"version,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+func decodeHost(kv *mvccpb.KeyValue) (gabion.Host, error) {
+	var r hostRecord
+	if err := json.Unmarshal(kv.Value, &r); err != nil {
+		return gabion.Host{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	return gabion.Host{Name: placeOf(kv.Key).rest, Created: r.Created}, nil
+}
+
+func decodeStatus(kv *mvccpb.KeyValue) (gabion.HostStatus, error) {
+	var r statusRecord
+	if err := json.Unmarshal(kv.Value, &r); err != nil {
+		return gabion.HostStatus{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	return gabion.HostStatus{
+		Host: placeOf(kv.Key).rest, Revision: r.Revision, LastSeen: r.LastSeen, Version: r.Version, Error: r.Error,
+	}, nil
+}
+
+// Hosts are all hosts, in the order in which they joined, and the statuses of
+// those that ever spoke.
+func (s *Store) Hosts(ctx context.Context) ([]gabion.Host, []gabion.HostStatus, error) {
+	hosts, err := all(ctx, s, hostPrefix, decodeHost)
+	if err != nil {
+		return nil, nil, err
+	}
+	statuses, err := all(ctx, s, statusPrefix, decodeStatus)
+	return hosts, statuses, err
+}
+
+// requireHost refuses a host that has not joined, and guards that it stays.
+func (t *txn) requireHost(name string) error {
+	kv, err := t.get(hostKey(name))
+	if err != nil {
+		return err
+	}
+	if kv == nil {
+		return gabion.Invalid("host", "no host %q has joined; join it first, or name one that has", name)
+	}
+	return nil
+}
+
+// SaveStatus stores what a host said of itself. It is not found if it was deleted.
+func (s *Store) SaveStatus(ctx context.Context, status gabion.HostStatus) error {
+	_, err := s.transact(ctx, "save host status", func(t *txn) error {
+		kv, err := t.get(hostKey(status.Host))
+		if err != nil {
+			return err
+		}
+		if kv == nil {
+			return gabion.NotFound("host", status.Host)
+		}
+		return t.put(statusKey(status.Host), statusRecord{
+			Revision: status.Revision, LastSeen: status.LastSeen, Version: status.Version, Error: status.Error,
+		})
+	})
+	return err
+}
+
+// DeleteHost deletes a host that has no instances.
+func (s *Store) DeleteHost(ctx context.Context, name string) error {
+	if gabion.ValidateHostName("host", name) != nil {
+		return gabion.NotFound("host", name)
+	}
+	_, err := s.transact(ctx, "delete host", func(t *txn) error {
+		kv, err := t.get(hostKey(name))
+		if err != nil {
+			return err
+		}
+		if kv == nil {
+			return gabion.NotFound("host", name)
+		}
+		if err := t.refuseInhabited(name); err != nil {
+			return err
+		}
+		t.delete(hostKey(name))
+		t.delete(statusKey(name))
+		return nil
+	})
+	return err
+}
+
+// refuseInhabited reports the instances of the host, and guards that there are none.
+func (t *txn) refuseInhabited(name string) error {
+	prefix := hostInstancePrefix(name)
+	found, err := t.list(prefix)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		t.requireEmpty(prefix)
+		return nil
+	}
+	keys := make([]string, len(found))
+	for i, kv := range found {
+		h, err := decodeHolder(kv)
+		if err != nil {
+			return err
+		}
+		keys[i] = instanceKey(h.Organization, strings.TrimPrefix(string(kv.Key), prefix))
+	}
+	return gabion.Conflict("host %q has %s: delete or move them first", name, t.enumerate("instances", keys)[0])
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// pageSize is how many objects one answer holds.
+const pageSize = 2000
+
+// get reads one key as it is now; nil if there is none.
+func (s *Store) get(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	reply, err := s.client.Get(ctx, key)
+	if err != nil {
+		return nil, classed(err, "read "+key)
+	}
+	if len(reply.Kvs) == 0 {
+		return nil, nil
+	}
+	return reply.Kvs[0], nil
+}
+
+// scan calls visit for each key below prefix, all of them as they were at
+// revision, or at one newest revision if that is 0. It returns that revision.
+func (s *Store) scan(ctx context.Context, prefix string, revision int64, visit func(*mvccpb.KeyValue)) (int64, error) {
+	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	for {
+		reply, err := s.page(ctx, from, end, revision)
+		if err != nil {
+			return 0, classed(err, "read "+prefix)
+		}
+		if revision == 0 {
+			revision = reply.Header.Revision
+		}
+		for _, kv := range reply.Kvs {
+			visit(kv)
+		}
+		if !reply.More {
+			return revision, nil
+		}
+		from = string(reply.Kvs[len(reply.Kvs)-1].Key) + "\x00"
+	}
+}
+
+func (s *Store) page(ctx context.Context, from, end string, revision int64) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(pageSize))
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// patience is how long a call waits for etcd before it says unavailable.
+const patience = 4 * time.Second
+
+// Config says which etcd holds the state.
+type Config struct {
+	Endpoints []string    // of a cluster, or Embedded.Endpoint
+	TLS       *tls.Config // nil for the embedded member
+	Sealer    *Sealer
+	Log       *slog.Logger
+}
+
+// Store is the state of Gabion. Its methods may be called at the same time, and
+// by several servers on one etcd.
+type Store struct {
+	client *clientv3.Client
+	sealer *Sealer
+	log    *slog.Logger
+	closed atomic.Bool
+	poison poisonList
+}
+
+// Connect opens the store. It refuses one that another version of the schema has
+// written, and is unavailable if etcd does not answer.
+func Connect(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{sealer: c.Sealer, log: c.Log}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: c.Endpoints,
+		TLS:       c.TLS,
+		Logger:    zapLogger(c.Log, &s.closed),
+		// A connection that no longer carries anything is noticed in 8 s.
+		DialKeepAliveTime:    5 * time.Second,
+		DialKeepAliveTimeout: 3 * time.Second,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to etcd: %w", err)
+	}
+	s.client = client
+	if err := s.checkSchema(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close ends all calls and watches.
+func (s *Store) Close() error {
+	s.closed.Store(true)
+	return s.client.Close()
+}
+
+func (s *Store) checkSchema(ctx context.Context) error {
+	kv, err := s.get(ctx, schemaKey)
+	if err != nil || kv == nil {
+		return err
+	}
+	return compareSchema("the store", string(kv.Value))
+}

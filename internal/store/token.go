@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/gabion/gabion"
+)
+
+type tokenRecord struct {
+	Host    string    `json:"host"`
+	Expires time.Time `json:"expires"`
+}
+
+func decodeToken(kv *mvccpb.KeyValue) (tokenRecord, error) {
+	var r tokenRecord
+	if err := json.Unmarshal(kv.Value, &r); err != nil {
+		return tokenRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	return r, nil
+}
+
+// expiredBatch is how many expired tokens a new one sweeps away.
+const expiredBatch = 50
+
+// CreateJoinToken stores a token, and forgets some that have expired.
+func (s *Store) CreateJoinToken(ctx context.Context, token gabion.JoinToken) error {
+	if err := gabion.ValidateHostName("host", token.Host); err != nil {
+		return err
+	}
+	var expired []string
+	_, err := s.scan(ctx, tokenPrefix, 0, func(kv *mvccpb.KeyValue) {
+		old, err := decodeToken(kv)
+		if s.readable(kv, err) && old.Expires.Before(time.Now()) && len(expired) < expiredBatch {
+			expired = append(expired, string(kv.Key))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.transact(ctx, "create join token", func(t *txn) error {
+		for _, key := range expired {
+			t.delete(key)
+		}
+		return t.put(tokenKey(token.Hash), tokenRecord{Host: token.Host, Expires: token.Expires})
+	})
+	return err
+}
+
+// RedeemJoinToken uses up the token of that hash, and returns the host that may
+// join with it, which exists from then on.
+func (s *Store) RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time) (string, error) {
+	var token tokenRecord
+	_, err := s.transact(ctx, "redeem join token", func(t *txn) error {
+		kv, err := t.get(tokenKey(hash))
+		if err != nil {
+			return err
+		}
+		if kv == nil {
+			return gabion.Forbidden("the join token is unknown or used: create a new one")
+		}
+		if token, err = decodeToken(kv); err != nil {
+			return err
+		}
+		if !at.Before(token.Expires) {
+			return gabion.Forbidden("the join token expired at %s: create a new one", token.Expires.Format(time.RFC3339))
+		}
+		t.delete(tokenKey(hash))
+		return t.createHost(token.Host)
+	})
+	return token.Host, err
+}
+
+// createHost stores a host that is new; one that joins again stays as it is.
+func (t *txn) createHost(name string) error {
+	kv, err := t.get(hostKey(name))
+	if err != nil || kv != nil {
+		return err
+	}
+	return t.put(hostKey(name), hostRecord{Created: now()})
+}

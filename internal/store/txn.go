@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/gabion/gabion"
+)
+
+// readBatch is how many keys one read asks for: what every etcd allows.
+const readBatch = 128
+
+// txn is one transaction in the making. Whatever it reads it guards: it is made
+// only if all of that is still so. What it decides is therefore decided on the
+// state that it changes, whoever else writes at the same time.
+type txn struct {
+	ctx    context.Context
+	client *clientv3.Client
+	seen   map[string]*mvccpb.KeyValue // nil: there is no such key
+	guards []clientv3.Cmp
+	writes []clientv3.Op
+	claims map[string]holder // what this transaction itself claims, by key
+}
+
+// read fetches keys that are not known yet, and guards them.
+func (t *txn) read(keys ...string) error {
+	var ops []clientv3.Op
+	var asked []string
+	for _, key := range keys {
+		if _, known := t.seen[key]; !known {
+			t.seen[key] = nil
+			ops, asked = append(ops, clientv3.OpGet(key)), append(asked, key)
+		}
+	}
+	for len(ops) > 0 {
+		n := min(len(ops), readBatch)
+		reply, err := t.client.Txn(t.ctx).Then(ops[:n]...).Commit()
+		if err != nil {
+			return err
+		}
+		for i, key := range asked[:n] {
+			t.saw(key, reply.Responses[i].GetResponseRange().Kvs)
+		}
+		ops, asked = ops[n:], asked[n:]
+	}
+	return nil
+}
+
+func (t *txn) saw(key string, found []*mvccpb.KeyValue) {
+	revision := int64(0)
+	if len(found) > 0 {
+		t.seen[key], revision = found[0], found[0].ModRevision
+	}
+	t.guards = append(t.guards, clientv3.Compare(clientv3.ModRevision(key), "=", revision))
+}
+
+// get is the value of a key, nil if there is none.
+func (t *txn) get(key string) (*mvccpb.KeyValue, error) {
+	if err := t.read(key); err != nil {
+		return nil, err
+	}
+	return t.seen[key], nil
+}
+
+// list is all that is below prefix, and guards that nothing there is added or
+// changed. Something that goes meanwhile is no conflict.
+func (t *txn) list(prefix string) ([]*mvccpb.KeyValue, error) {
+	reply, err := t.client.Get(t.ctx, prefix, clientv3.WithPrefix())
+	if err != nil {
+		return nil, err
+	}
+	guard := clientv3.Compare(clientv3.ModRevision(prefix), "<", reply.Header.Revision+1)
+	t.guards = append(t.guards, guard.WithPrefix())
+	return reply.Kvs, nil
+}
+
+// requireEmpty guards that there is nothing below prefix.
+func (t *txn) requireEmpty(prefix string) {
+	guard := clientv3.Compare(clientv3.CreateRevision(prefix), "=", 0)
+	t.guards = append(t.guards, guard.WithPrefix())
+}
+
+// put writes a record, or a bare text, as the value of a key.
+func (t *txn) put(key string, record any) error {
+	value, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	t.writes = append(t.writes, clientv3.OpPut(key, string(value)))
+	return nil
+}
+
+func (t *txn) delete(key string) {
+	t.writes = append(t.writes, clientv3.OpDelete(key))
+}
+
+func (t *txn) deletePrefix(prefix string) {
+	t.writes = append(t.writes, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
+}
+
+// transact makes the transaction that build describes, and returns its revision.
+// If something that build read has changed meanwhile, build is asked again, with
+// a fresh transaction, until patience ends.
+func (s *Store) transact(ctx context.Context, what string, build func(*txn) error) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		revision, made, err := s.attempt(ctx, build)
+		if err != nil {
+			return 0, classed(err, what)
+		}
+		if made {
+			return revision, nil
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return 0, gabion.Unavailable("%s: others change the same objects all the time; try again", what)
+		}
+	}
+}
+
+func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision int64, made bool, err error) {
+	t := &txn{ctx: ctx, client: s.client, seen: map[string]*mvccpb.KeyValue{}, claims: map[string]holder{}}
+	if err := build(t); err != nil {
+		return 0, false, err
+	}
+	if len(t.writes) == 0 {
+		return 0, true, nil
+	}
+	reply, err := s.client.Txn(ctx).If(t.guards...).Then(t.writes...).Commit()
+	if err != nil {
+		return 0, false, err
+	}
+	return reply.Header.Revision, reply.Succeeded, nil
+}
+
+// pause waits a random time that grows with the attempts, so that those who
+// contend for an object come through one after the other.
+func pause(ctx context.Context, attempt int) error {
+	limit := min(time.Millisecond<<min(attempt, 6), 50*time.Millisecond)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(limit)):
+		return nil
+	}
+}
