@@ -1,0 +1,282 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/gabion/gabion"
+)
+
+// Evaluator decides frames as docs/verdicts.md says, step by step and in its
+// words. It is what the eBPF programs are held against, so it is written to be
+// read beside that page, not to be fast.
+//
+// Times are nanoseconds of a monotonic clock that the caller reads; they never
+// go back. An Evaluator belongs to one goroutine.
+//
+// On the page, only a change that takes something away moves a NIC's epoch on.
+// Here every SetView does. Nobody can tell: asking the rules again after a change
+// that only adds admits again what they admitted. A flow keeps the rule that
+// admitted it while that rule still does, as it would if nobody had asked.
+type Evaluator struct {
+	config Config
+	epoch  uint32
+	nics   map[string]*nic // by interface
+}
+
+// Config is what the operator says of a host, beside the policy.
+type Config struct {
+	DHCPServers []netip.Addr // named servers, both families; none means any
+	Routers     []netip.Addr // named routers; none means any
+	MaxFlows    int          // answered flows of one NIC; 0 means DefaultMaxFlows
+}
+
+// DefaultMaxFlows is the size of a NIC's flow table.
+const DefaultMaxFlows = 65536
+
+// Frame is an Ethernet frame.
+type Frame struct {
+	Data []byte // from the Ethernet header on
+	VLAN bool   // the metadata holds a VLAN tag
+}
+
+// Result is what becomes of a frame, and why.
+type Result struct {
+	Reason gabion.Reason
+	Rule   string // id of the rule that admits it; empty if none was asked for
+}
+
+// Verdict is what the frame gets.
+func (r Result) Verdict() gabion.Verdict { return r.Reason.Verdict() }
+
+// nic is a NIC with the policy of its instance, and with what outlives that.
+type nic struct {
+	gabion.NIC
+	instance string
+	rules    *ruleset
+	*state
+}
+
+// state is what a NIC's frames leave behind.
+type state struct {
+	learned   []netip.Addr // link-local addresses seen in duplicate address detection
+	rarp      rate
+	halfOpen  rate
+	flows     map[flowKey]*flow
+	answered  int // flows in the NIC's table: those that were ever answered
+	fragments [2]map[datagramKey]*datagram
+}
+
+// NewEvaluator is an evaluator that knows no NIC.
+func NewEvaluator(c Config) *Evaluator {
+	if c.MaxFlows == 0 {
+		c.MaxFlows = DefaultMaxFlows
+	}
+	return &Evaluator{config: c}
+}
+
+// SetView makes v what the evaluator judges by. NICs that stay, by instance and
+// interface, keep their state. The view must not change afterwards.
+func (e *Evaluator) SetView(v *View) {
+	e.epoch++
+	known := e.nics
+	e.nics = map[string]*nic{}
+	membership := v.membership()
+	for _, i := range v.Instances {
+		rules := v.rulesOf(i, membership)
+		for _, n := range i.NICs {
+			next := &nic{NIC: n, instance: i.ID, rules: rules}
+			if prev := known[n.Interface]; prev != nil && prev.instance == i.ID {
+				next.state = prev.state
+			} else {
+				next.state = newState()
+			}
+			e.nics[n.Interface] = next
+		}
+	}
+}
+
+func newState() *state {
+	return &state{
+		rarp:      rate{burst: 10, interval: second},
+		halfOpen:  rate{burst: 20_000, interval: second / 20_000},
+		flows:     map[flowKey]*flow{},
+		fragments: [2]map[datagramKey]*datagram{{}, {}},
+	}
+}
+
+// Collect forgets what expired.
+func (e *Evaluator) Collect(now uint64) {
+	for _, n := range e.nics {
+		for key, f := range n.flows {
+			if !f.isLive(key.protocol, ticksOf(now)) {
+				n.forget(key)
+			}
+		}
+	}
+}
+
+// FromInstance decides a frame that the instance sends by the interface.
+func (e *Evaluator) FromInstance(now uint64, iface string, f Frame) Result {
+	return e.decide(now, iface, f, gabion.Egress)
+}
+
+// ToInstance decides a frame that is on its way to the instance by the interface.
+func (e *Evaluator) ToInstance(now uint64, iface string, f Frame) Result {
+	return e.decide(now, iface, f, gabion.Ingress)
+}
+
+// walk is one frame on its way down the page.
+type walk struct {
+	*nic
+	config    *Config
+	epoch     uint32
+	now       uint64
+	direction gabion.Direction // the frame's
+	ethernet  ethernet
+	packet    packet
+}
+
+// decide is "Both directions, first".
+func (e *Evaluator) decide(now uint64, iface string, f Frame, d gabion.Direction) Result {
+	n := e.nics[iface]
+	if n == nil {
+		return Result{Reason: gabion.DropNoPolicy}
+	}
+	w := &walk{nic: n, config: &e.config, epoch: e.epoch, now: now, direction: d}
+	if reason := w.readEthernet(f); reason != undecided {
+		return Result{Reason: reason}
+	}
+	if d == gabion.Egress {
+		return w.fromInstance()
+	}
+	return w.toInstance()
+}
+
+// undecided is no reason: the walk goes on.
+const undecided = gabion.ReasonNone
+
+func (w *walk) readEthernet(f Frame) gabion.Reason {
+	if f.VLAN {
+		return gabion.DropVLAN
+	}
+	var ok bool
+	if w.ethernet, ok = parseEthernet(f.Data); !ok {
+		return gabion.DropMalformed
+	}
+	switch w.ethernet.kind {
+	case kindVLAN, kindQinQ, kindOldQinQ:
+		return gabion.DropVLAN
+	case kindARP, kindIPv4, kindIPv6:
+		return undecided
+	case kindRARP:
+		if w.direction == gabion.Egress {
+			return undecided
+		}
+	}
+	return gabion.DropEtherType
+}
+
+// fromInstance is "From the instance".
+func (w *walk) fromInstance() Result {
+	if w.ethernet.source != w.MAC {
+		return Result{Reason: gabion.DropMACSpoof}
+	}
+	switch w.ethernet.kind {
+	case kindRARP:
+		return Result{Reason: w.rarpFromInstance()}
+	case kindARP:
+		return Result{Reason: w.arpFromInstance()}
+	}
+	if reason := w.parse(); reason != undecided {
+		return Result{Reason: reason}
+	}
+	if reason := w.servicesFromInstance(); reason != undecided {
+		return Result{Reason: reason}
+	}
+	switch p := &w.packet; {
+	case !w.isOwn(p.source):
+		return Result{Reason: gabion.DropIPSpoof}
+	case isGroupMAC(w.ethernet.destination), p.destination.IsMulticast(), p.destination == broadcastIPv4:
+		return Result{Reason: gabion.DropMulticast}
+	}
+	return w.fragmentsThenFlows()
+}
+
+// servicesFromInstance is what an instance may or must not do under any rules.
+func (w *walk) servicesFromInstance() gabion.Reason {
+	if w.packet.isLater() {
+		return undecided
+	}
+	for _, step := range []func() gabion.Reason{
+		w.dhcpClientFromInstance, w.dhcpServerFromInstance, w.routerFromInstance, w.ndFromInstance, w.dhcpv6ClientFromInstance,
+	} {
+		if reason := step(); reason != undecided {
+			return reason
+		}
+	}
+	return undecided
+}
+
+// routerFromInstance keeps an instance from telling others where to send.
+func (w *walk) routerFromInstance() gabion.Reason {
+	switch p := &w.packet; {
+	case p.isICMPv4() && p.icmpType() == icmpRedirect,
+		p.isICMPv6() && (p.icmpType() == icmpv6RouterAdvertisement || p.icmpType() == icmpv6Redirect):
+		return gabion.DropRouter
+	}
+	return undecided
+}
+
+// toInstance is "To the instance".
+func (w *walk) toInstance() Result {
+	if w.ethernet.kind == kindARP {
+		return Result{Reason: w.arpToInstance()}
+	}
+	if !w.isForMAC() && !isGroupMAC(w.ethernet.destination) {
+		return Result{Reason: gabion.DropNotForNIC}
+	}
+	if reason := w.parse(); reason != undecided {
+		return Result{Reason: reason}
+	}
+	if reason := w.servicesToInstance(); reason != undecided {
+		return Result{Reason: reason}
+	}
+	switch {
+	case !w.isForMAC():
+		return Result{Reason: gabion.DropNotForNIC}
+	case !w.isOwn(w.packet.destination):
+		return Result{Reason: gabion.DropNotOwned}
+	}
+	return w.fragmentsThenFlows()
+}
+
+// servicesToInstance is what reaches an instance under any rules.
+func (w *walk) servicesToInstance() gabion.Reason {
+	if w.packet.isLater() {
+		return undecided
+	}
+	for _, step := range []func() gabion.Reason{w.dhcpServerToInstance, w.ndToInstance, w.dhcpv6ServerToInstance} {
+		if reason := step(); reason != undecided {
+			return reason
+		}
+	}
+	return undecided
+}
+
+func (w *walk) isForMAC() bool { return w.ethernet.destination == w.MAC }
+
+// owns tells whether the address is one of the NIC's.
+func (n *nic) owns(a netip.Addr) bool { return slices.Contains(n.Addresses, a) }
+
+// isOwnLinkLocal tells whether the address is the EUI-64 one or a learned one.
+func (n *nic) isOwnLinkLocal(a netip.Addr) bool {
+	return a == n.MAC.LinkLocal() || slices.Contains(n.learned, a)
+}
+
+func (n *nic) isOwn(a netip.Addr) bool { return n.owns(a) || n.isOwnLinkLocal(a) }
+
+// isNamed tells whether the operator named the address, or named none.
+func isNamed(named []netip.Addr, a netip.Addr) bool {
+	return len(named) == 0 || slices.Contains(named, a)
+}
