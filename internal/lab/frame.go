@@ -18,13 +18,18 @@ type Frame struct {
 	Tag  bool   // whether there was one
 }
 
-// SendFrame puts a frame on the endpoint's link as it is.
-func (e *Endpoint) SendFrame(frame []byte) error {
+// Send puts frames on the endpoint's link, as they are and in that order.
+func (e *Endpoint) Send(frames ...[]byte) error {
 	f, err := e.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
-		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: e.index})
+		for _, frame := range frames {
+			if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: e.index}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("send frame from %s: %w", e.Name, err)
+		return fmt.Errorf("send frames from %s: %w", e.Name, err)
 	}
 	return f.Close()
 }

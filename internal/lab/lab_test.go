@@ -140,10 +140,8 @@ func TestCapture(t *testing.T) {
 		return append(append(ethernet, payload...), make([]byte, 46)...)
 	}
 	const experimental, marked = "\x88\xb5", "\x81\x00\x20\x07\x88\xb5"
-	for _, f := range [][]byte{frame([]byte(marked)...), frame([]byte(experimental)...)} {
-		if err := from.SendFrame(f); err != nil {
-			t.Fatal(err)
-		}
+	if err := from.Send(frame([]byte(marked)...), frame([]byte(experimental)...)); err != nil {
+		t.Fatal(err)
 	}
 	before, err := capture.Until(t.Context(), func(f lab.Frame) bool {
 		return !f.Tag && string(f.Data[12:14]) == experimental

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -87,4 +88,19 @@ func (p *Process) signal(s syscall.Signal) error {
 		return fmt.Errorf("signal %s to %s: %w", s, p.cmd.Path, err)
 	}
 	return nil
+}
+
+// failure says why a process has ended that should not have.
+func (p *Process) failure() error {
+	<-p.done
+	return fmt.Errorf("%s ended (%w): %s", filepath.Base(p.cmd.Path), p.err, lastLine(p.Log))
+}
+
+func lastLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
 }
