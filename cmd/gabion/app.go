@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -19,8 +20,9 @@ const (
 // app is one run of the command line.
 type app struct {
 	env
-	format  format // of what reading commands print
-	running bool   // the command line made sense; errors from here on are refusals
+	format  format        // of what reading commands print
+	wait    time.Duration // of changing commands, for hosts
+	running bool          // the command line made sense; errors from here on are refusals
 }
 
 // usageError says that the command line made no sense.

@@ -105,3 +105,19 @@ func (a *app) printJSON(data any) error {
 func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.stdout, format+"\n", args...)
 }
+
+// orEmpty makes an empty list, not null, of no list.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// orDash shows that a cell is empty on purpose.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

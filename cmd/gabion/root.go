@@ -37,7 +37,15 @@ until the first egress rule.`,
 		&cobra.Group{ID: groupServices, Title: "What you run:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
-	root.AddCommand(newVersionCommand(a))
+	root.AddCommand(
+		newGroupCommand(a),
+		newRuleCommand(a),
+		newExplainCommand(a),
+		newOperationCommand(a),
+		newInstanceCommand(a),
+		newHostCommand(a),
+		newVersionCommand(a),
+	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client/rest"
+)
+
+// explainFlags describe one connection.
+type explainFlags struct {
+	from, to, protocol string
+	port               int
+	icmpType, icmpCode int
+}
+
+func newExplainCommand(a *app) *cobra.Command {
+	flags := &explainFlags{}
+	cmd := &cobra.Command{
+		Use:     "explain",
+		Short:   "Tell whether a connection would be let through, and which rule decides",
+		GroupID: groupWalls,
+		Long: `Tell whether a new connection would be let through, and which rule decides.
+
+Both ends that are instances decide: egress of the one who opens, ingress of the
+other. The exit code is 0 if the connection is allowed and 1 if it is denied.`,
+		Example: `  gabion explain --from app1 --to db1 --protocol tcp --port 5432
+  gabion explain --from 203.0.113.7 --to web1 --protocol tcp --port 22
+  gabion explain --from web1 --to 2001:db8::7 --protocol icmpv6`,
+		Args: arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			request, err := flags.request(cmd.Flags().Changed)
+			if err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			explanation, err := c.Explain(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			if err := a.explain(explanation); err != nil || explanation.Allowed {
+				return err
+			}
+			return errDenied
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&flags.from, "from", "", "who opens it: an `INSTANCE|ADDRESS`")
+	f.StringVar(&flags.to, "to", "", "who is connected to: an `INSTANCE|ADDRESS`")
+	f.StringVar(&flags.protocol, "protocol", "", "tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
+	f.IntVar(&flags.port, "port", 0, "destination port, with tcp and udp")
+	f.IntVar(&flags.icmpType, "icmp-type", 0, "ICMP type; without it, an echo request")
+	f.IntVar(&flags.icmpCode, "icmp-code", 0, "ICMP code")
+	return a.reads(cmd)
+}
+
+func (f *explainFlags) request(set func(string) bool) (rest.ExplainRequest, error) {
+	for _, flag := range []string{"from", "to", "protocol"} {
+		if !set(flag) {
+			return rest.ExplainRequest{}, usagef("--%s is missing", flag)
+		}
+	}
+	protocol, err := gabion.ParseProtocol(f.protocol)
+	switch {
+	case err != nil:
+		return rest.ExplainRequest{}, usagef("--%s", err)
+	case protocol.HasPorts() != set("port"):
+		return rest.ExplainRequest{}, f.portError(protocol)
+	case !protocol.IsICMP() && (set("icmp-type") || set("icmp-code")):
+		return rest.ExplainRequest{}, usagef("%s has no ICMP type and code; leave --icmp-type and --icmp-code out", protocol)
+	}
+	request := rest.ExplainRequest{From: f.from, To: f.to, Protocol: rest.Protocol(protocol.String())}
+	if protocol.HasPorts() {
+		request.Port = &f.port
+	}
+	if set("icmp-type") || set("icmp-code") {
+		request.ICMP = &rest.ExactICMP{Type: f.icmpType, Code: f.icmpCode}
+	}
+	return request, nil
+}
+
+func (f *explainFlags) portError(protocol gabion.Protocol) error {
+	if protocol.HasPorts() {
+		return usagef("--port is missing; say which port of %s", protocol)
+	}
+	return usagef("%s has no ports; leave --port out", protocol)
+}
+
+func (a *app) explain(e rest.Explanation) error {
+	if a.format == formatJSON {
+		return a.printJSON(e)
+	}
+	verdict := "DENIED"
+	if e.Allowed {
+		verdict = "ALLOWED"
+	}
+	a.say("%s  %s\n", verdict, e.Summary)
+	return align(a.stdout, [][]string{endRow("egress", e.From), endRow("ingress", e.To)})
+}
+
+// endRow is what one end of a connection decides, and why.
+func endRow(direction string, end rest.ConnectionEnd) []string {
+	if end.Instance == nil {
+		return []string{" ", end.Address, "no instance of yours: not asked"}
+	}
+	row := []string{" ", direction + " of " + end.Instance.Name, string(end.Verdict), end.Reason}
+	if end.Rule != nil && end.SecurityGroup != nil {
+		row = append(row, strings.Join([]string{"rule", short(end.Rule.ID), "in group", end.SecurityGroup.Name + ":", describe(*end.Rule)}, " "))
+	}
+	return row
+}
