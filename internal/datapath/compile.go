@@ -87,13 +87,8 @@ func (c *compiler) unfit(i *gabion.Instance, n *gabion.NIC, ifindex int) string 
 	if max(v4, v6) > addressesPerFamily {
 		return fmt.Sprintf("it has more than %d addresses of a family", addressesPerFamily)
 	}
-	if len(i.Groups) == 0 {
-		return "it belongs to no group"
-	}
-	for _, id := range i.Groups {
-		if c.view.Groups[id] == nil {
-			return fmt.Sprintf("its group %s is unknown", id)
-		}
+	if _, err := c.view.Held(i); err != nil {
+		return err.Error()
 	}
 	if _, taken := c.tables.NICs[uint32(ifindex)]; taken {
 		return "another instance has the interface"

@@ -28,14 +28,18 @@ type ruleEntry struct {
 // compileRules numbers the rules of a group.
 func (c *compiler) compileRules(id string) (*groupRules, error) {
 	return memo(c.groups, id, func() (*groupRules, error) {
-		g := &groupRules{}
-		rules := c.view.Groups[id].Rules
+		g, group := &groupRules{}, c.view.Groups[id]
+		rules := group.Rules
 		for i := range rules {
 			r := &rules[i]
 			// A bad egress rule allows nothing, but it is one: egress closes.
 			g.closes = g.closes || r.Direction == gabion.Egress
 			if err := r.Validate(); err != nil {
 				c.refuse("leave rule %s of group %s out: %w", r.ID, id, err)
+				continue
+			}
+			if r.Peer.IsGroup() && c.view.Peer(group, r) == nil {
+				c.refuse("leave rule %s of group %s out: its organization has no group %s", r.ID, id, r.Peer.Group)
 				continue
 			}
 			slot, err := c.number(KindRule, r.ID)

@@ -121,7 +121,11 @@ func holdsRemote(v *policy.View, organization string, p gabion.Peer, remote neti
 	if !p.IsGroup() {
 		return p.Network.Contains(remote)
 	}
-	if g := v.Groups[p.Group]; g != nil && slices.ContainsFunc(g.Sources, func(n netip.Prefix) bool { return n.Contains(remote) }) {
+	g := v.Groups[p.Group]
+	if g == nil || g.Organization != organization {
+		return false
+	}
+	if slices.ContainsFunc(g.Sources, func(n netip.Prefix) bool { return n.Contains(remote) }) {
 		return true
 	}
 	for _, m := range v.Members {

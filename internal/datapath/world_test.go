@@ -30,12 +30,27 @@ var roomy = datapath.Limits{
 
 // The random worlds are small and dense, so that everything meets everything.
 const (
-	worldGroups    = 5
+	worldGroups    = 6
 	worldInstances = 3
 	worldMembers   = 6
 )
 
 func groupID(n int) string { return fmt.Sprintf("group-%d", n) }
+
+// groupsOf are the numbers of an organization's first and last group.
+func groupsOf(organization string) (first, last int) {
+	if organization == "org-b" {
+		return 4, worldGroups - 1
+	}
+	return 0, 3
+}
+
+func organizationOf(group int) string {
+	if group < 4 {
+		return "org-a"
+	}
+	return "org-b"
+}
 
 // drawView is a host's view: any instances, groups, rules, sources and members,
 // each group named or not.
@@ -58,7 +73,7 @@ func drawView(t *rapid.T) *policy.View {
 }
 
 func drawGroup(t *rapid.T, n int) *policy.Group {
-	g := &policy.Group{ID: groupID(n), Organization: "org-a", Name: groupID(n)}
+	g := &policy.Group{ID: groupID(n), Organization: organizationOf(n), Name: groupID(n)}
 	for r := range rapid.IntRange(0, 5).Draw(t, "rules") {
 		g.Rules = append(g.Rules, drawRule(t, fmt.Sprintf("rule-%d-%d", n, r), g.ID))
 	}
@@ -133,8 +148,9 @@ func drawICMP(t *rapid.T) gabion.ICMPMatch {
 	}).Draw(t, "icmp")
 }
 
-func drawGroups(t *rapid.T) []string {
-	n := rapid.SliceOfNDistinct(rapid.IntRange(0, worldGroups-1), 1, 3, rapid.ID[int]).Draw(t, "groups")
+func drawGroups(t *rapid.T, organization string) []string {
+	first, last := groupsOf(organization)
+	n := rapid.SliceOfNDistinct(rapid.IntRange(first, last), 1, 2, rapid.ID[int]).Draw(t, "groups")
 	ids := make([]string, len(n))
 	for i := range n {
 		ids[i] = groupID(n[i])
@@ -147,9 +163,10 @@ func drawInstance(t *rapid.T, n int) *gabion.Instance {
 	if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
 		return nil
 	}
+	organization := rapid.SampledFrom([]string{"org-a", "org-b"}).Draw(t, "organization")
 	return &gabion.Instance{
-		ID: fmt.Sprintf("instance-%d", n), Organization: rapid.SampledFrom([]string{"org-a", "org-b"}).Draw(t, "organization"),
-		Groups: drawGroups(t),
+		ID: fmt.Sprintf("instance-%d", n), Organization: organization,
+		Groups: drawGroups(t, organization),
 		NICs: []gabion.NIC{{
 			Interface: interfaceName(n), MAC: gabion.MAC{2, 0, 0, 0, 0, byte(n)},
 			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), netip.AddrFrom16([16]byte{0xfd, 15: byte(n)})},
@@ -172,10 +189,11 @@ func drawMember(t *rapid.T, n int) *policy.Member {
 	if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
 		return nil
 	}
+	organization := rapid.SampledFrom([]string{"org-a", "org-a", "org-b"}).Draw(t, "organization")
 	return &policy.Member{
-		Instance: fmt.Sprintf("member-%d", n), Organization: rapid.SampledFrom([]string{"org-a", "org-a", "org-b"}).Draw(t, "organization"),
+		Instance: fmt.Sprintf("member-%d", n), Organization: organization,
 		Addresses: []netip.Addr{drawAddress().Draw(t, "address"), drawAddress().Draw(t, "other address")},
-		Groups:    drawGroups(t),
+		Groups:    drawGroups(t, organization),
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -82,18 +83,39 @@ func (e *Evaluator) SetView(v *View) {
 	known := e.nics
 	e.nics = map[string]*nic{}
 	membership := v.membership()
-	for _, i := range v.Instances {
+	for _, id := range slices.Sorted(maps.Keys(v.Instances)) {
+		i := v.Instances[id]
 		rules := v.rulesOf(i, membership)
-		for _, n := range i.NICs {
-			next := &nic{NIC: n, instance: i.ID, rules: rules}
-			if prev := known[n.Interface]; prev != nil && prev.instance == i.ID {
-				next.state = prev.state
-			} else {
-				next.state = newState()
+		for k := range i.NICs {
+			if n := &i.NICs[k]; rules != nil && e.nics[n.Interface] == nil && isFit(n) {
+				e.nics[n.Interface] = &nic{NIC: *n, instance: id, rules: rules, state: stateOf(known[n.Interface], id)}
 			}
-			e.nics[n.Interface] = next
 		}
 	}
+}
+
+// isFit tells whether the NIC is one that can be filtered.
+func isFit(n *gabion.NIC) bool {
+	var v4, v6 int
+	for _, a := range n.Addresses {
+		switch {
+		case a.Is4():
+			v4++
+		case a.Is6() && !a.Is4In6():
+			v6++
+		default:
+			return false
+		}
+	}
+	return max(v4, v6) <= gabion.MaxAddressesPerNIC
+}
+
+// stateOf is the state of the interface's NIC before, if it was this instance's.
+func stateOf(prev *nic, instance string) *state {
+	if prev != nil && prev.instance == instance {
+		return prev.state
+	}
+	return newState()
 }
 
 func newState() *state {

@@ -55,6 +55,9 @@ func (e Explanation) Deciding() Decision {
 // Decide tells whether the instance's rules admit a new flow.
 func (v *View) Decide(i *gabion.Instance, q Question) Decision {
 	rules := v.rulesOf(i, v.membership())
+	if rules == nil {
+		return Decision{Reason: gabion.DropNoPolicy}
+	}
 	answer := rules.ask(q)
 	return Decision{Reason: answer.Reason, Rule: rules.rule(answer.Rule)}
 }

@@ -1,38 +1,33 @@
 package policy
 
 import (
-	"iter"
+	"fmt"
+	"slices"
 
 	"github.com/gabion/gabion"
 )
 
-// Held yields the groups whose rules count for the instance: those of its own
-// organization that it lists, each once.
-func (v *View) Held(i *gabion.Instance) iter.Seq[*Group] {
-	return func(yield func(*Group) bool) {
-		for _, id := range listed(i) {
-			g := v.Groups[id]
-			if g != nil && g.Organization == i.Organization && !yield(g) {
-				return
-			}
-		}
+// Held are the groups whose rules count for the instance, each once. Without one
+// of them nobody knows what the instance may do, so that it has no policy at all.
+func (v *View) Held(i *gabion.Instance) ([]*Group, error) {
+	if len(i.Groups) == 0 {
+		return nil, fmt.Errorf("instance %s belongs to no group", i.ID)
 	}
+	var held []*Group
+	for _, id := range listed(i) {
+		g := v.Groups[id]
+		if g == nil || g.Organization != i.Organization {
+			return nil, fmt.Errorf("instance %s belongs to group %s, which its organization does not have", i.ID, id)
+		}
+		held = append(held, g)
+	}
+	return held, nil
 }
 
-// EgressClosed tells whether only what an egress rule matches leaves the
-// instance. Any egress rule does it, also one that can match nothing, and so does
-// a group that the instance lists and nobody knows: it may have had one.
-func (v *View) EgressClosed(i *gabion.Instance) bool {
-	known := 0
-	for g := range v.Held(i) {
-		known++
-		for k := range g.Rules {
-			if g.Rules[k].Direction == gabion.Egress {
-				return true
-			}
-		}
-	}
-	return known < len(listed(i))
+// ClosesEgress tells whether the group lets only what an egress rule matches
+// leave. Any egress rule does it, also one that can match nothing.
+func (g *Group) ClosesEgress() bool {
+	return slices.ContainsFunc(g.Rules, func(r gabion.Rule) bool { return r.Direction == gabion.Egress })
 }
 
 // Peer is the group that a rule of the holder names. It is nil, and the rule

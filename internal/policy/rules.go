@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gabion/gabion"
 )
@@ -91,16 +92,23 @@ func (v *View) membership() membership {
 }
 
 // rulesOf unites the rules of the instance's groups, in the order of their ids.
-// A rule that is not valid matches nothing, and stops nobody.
+// A rule that is not valid matches nothing, and stops nobody. There are none if
+// not all groups are known.
 func (v *View) rulesOf(i *gabion.Instance, all membership) *ruleset {
-	s := &ruleset{egressClosed: v.EgressClosed(i)}
-	for g := range v.Held(i) {
+	held, err := v.Held(i)
+	if err != nil {
+		return nil
+	}
+	s := &ruleset{}
+	for _, g := range held {
+		s.egressClosed = s.egressClosed || g.ClosesEgress()
 		for k := range g.Rules {
 			if r := &g.Rules[k]; r.Validate() == nil {
 				s.rules = append(s.rules, heldRule{r, v.peerOf(g, r, all)})
 			}
 		}
 	}
+	slices.SortFunc(s.rules, func(a, b heldRule) int { return strings.Compare(a.ID, b.ID) })
 	return s
 }
 
