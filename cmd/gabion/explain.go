@@ -1,7 +1,7 @@
 package main
 
 import (
-	"strings"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -107,11 +107,11 @@ func (a *app) explain(e rest.Explanation) error {
 // endRow is what one end of a connection decides, and why.
 func endRow(direction string, end rest.ConnectionEnd) []string {
 	if end.Instance == nil {
-		return []string{" ", end.Address, "no instance of yours: not asked"}
+		return []string{"", end.Address, "-", "no instance of yours: decides nothing here"}
 	}
-	row := []string{" ", direction + " of " + end.Instance.Name, string(end.Verdict), end.Reason}
+	why := end.Reason
 	if end.Rule != nil && end.SecurityGroup != nil {
-		row = append(row, strings.Join([]string{"rule", short(end.Rule.ID), "in group", end.SecurityGroup.Name + ":", describe(*end.Rule)}, " "))
+		why = fmt.Sprintf("rule %s of group %s: %s", short(end.Rule.ID), end.SecurityGroup.Name, describe(*end.Rule))
 	}
-	return row
+	return []string{"", direction + " of " + end.Instance.Name, string(end.Verdict), why}
 }

@@ -138,7 +138,7 @@ func (a *app) showRules(title, none string, rules []rest.SecurityGroupRule) erro
 	}
 	rows := make([][]string, len(rules))
 	for i, r := range rules {
-		rows[i] = []string{" ", traffic(r), peer(r), short(r.ID), r.Description}
+		rows[i] = []string{"", traffic(r), peer(r), short(r.ID), r.Description}
 	}
 	return align(a.stdout, rows)
 }

@@ -102,7 +102,7 @@ func (a *app) showInstance(i rest.Instance) error {
 	}
 	rows := make([][]string, len(i.Interfaces))
 	for n, nic := range i.Interfaces {
-		rows[n] = []string{" ", nic.Name, nic.MAC, strings.Join(append(nic.IPv4, nic.IPv6...), ", ")}
+		rows[n] = []string{"", nic.Name, nic.MAC, strings.Join(append(nic.IPv4, nic.IPv6...), ", ")}
 	}
 	return align(a.stdout, rows)
 }
