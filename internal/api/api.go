@@ -1,0 +1,62 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/gabion/gabion/internal/api/openapi"
+)
+
+// Base is the path that all routes of the contract are below.
+const Base = "/v2"
+
+// Config is what the API stands on.
+type Config struct {
+	Store       Store
+	Enforcement Enforcement
+	Explainer   Explainer
+	// MintToken makes a join token for a host: its text, and the hash to store.
+	MintToken func(host string) (text string, hash [32]byte, err error)
+	// Ready tells why the server can't serve; nil if it can.
+	Ready func() error
+
+	Zone             string // name of the one zone
+	LiveGroupChanges bool   // running instances may change their groups
+	Log              *slog.Logger
+}
+
+// api implements the contract's operations, one method each.
+type api struct {
+	Config
+	replays *replays
+}
+
+var _ openapi.ServerInterface = (*api)(nil)
+
+// New is the handler of the whole surface: the contract's routes below Base, and
+// the probes beside it.
+func New(c Config) http.Handler {
+	a := &api{Config: c, replays: newReplays()}
+	router := chi.NewRouter()
+	router.NotFound(noRoute)
+	router.MethodNotAllowed(wrongMethod(router))
+	router.Get("/healthz", func(http.ResponseWriter, *http.Request) {})
+	router.Get("/readyz", a.readyz)
+	router.Route(Base, func(contract chi.Router) {
+		contract.Use(a.authenticate, a.replay)
+		openapi.HandlerWithOptions(a, openapi.ChiServerOptions{
+			BaseRouter:       contract,
+			Middlewares:      []openapi.MiddlewareFunc{onlyIDs},
+			ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) { a.refuse(w, r, parameterError(err)) },
+		})
+	})
+	return a.observe(limitBody(router))
+}
+
+func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := a.Ready(); err != nil {
+		problem(w, http.StatusServiceUnavailable, unavailable(err))
+	}
+}

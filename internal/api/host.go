@@ -1,0 +1,133 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/api/openapi"
+)
+
+const (
+	// tokenLife is how long a join token may be used.
+	tokenLife = 15 * time.Minute
+
+	// silence is how long a host that is well may be silent.
+	silence = 30 * time.Second
+)
+
+// operate answers what find finds, to operators only.
+func (a *api) operate(w http.ResponseWriter, r *http.Request, find func(ctx context.Context, org string) (any, error)) {
+	a.show(w, r, func(ctx context.Context, org string) (any, error) {
+		if !callerOf(ctx).Operator {
+			return nil, gabion.Forbidden("hosts are the operator's; use an operator's key")
+		}
+		return find(ctx, org)
+	})
+}
+
+// ListHosts answers all hosts, by name.
+func (a *api) ListHosts(w http.ResponseWriter, r *http.Request) {
+	a.operate(w, r, func(ctx context.Context, org string) (any, error) {
+		hosts, err := a.hosts(ctx, org)
+		return openapi.HostList{Hosts: hosts}, err
+	})
+}
+
+// GetHost answers one host.
+func (a *api) GetHost(w http.ResponseWriter, r *http.Request, name string) {
+	a.operate(w, r, func(ctx context.Context, org string) (any, error) {
+		hosts, err := a.hosts(ctx, org)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(hosts, func(h openapi.Host) bool { return h.Name == name })
+		if i < 0 {
+			return nil, gabion.NotFound("host", name)
+		}
+		return hosts[i], nil
+	})
+}
+
+// DeleteHost forgets a host that has no instances.
+func (a *api) DeleteHost(w http.ResponseWriter, r *http.Request, name string) {
+	a.operate(w, r, func(ctx context.Context, _ string) (any, error) {
+		if err := gabion.ValidateHostName("name", name); err != nil {
+			return nil, gabion.NotFound("host", name)
+		}
+		if err := a.Store.DeleteHost(context.WithoutCancel(ctx), name); err != nil {
+			return nil, err
+		}
+		return done("delete-host", Base+"/host/"+name), nil
+	})
+}
+
+// CreateHostToken makes a token with which a host joins.
+func (a *api) CreateHostToken(w http.ResponseWriter, r *http.Request) {
+	a.operate(w, r, func(ctx context.Context, _ string) (any, error) {
+		var body openapi.CreateHostTokenRequest
+		if err := decodeOurs(r, &body); err != nil {
+			return nil, err
+		}
+		if err := gabion.ValidateHostName("host", body.Host); err != nil {
+			return nil, err
+		}
+		text, hash, err := a.MintToken(body.Host)
+		if err != nil {
+			return nil, err
+		}
+		expires := time.Now().Add(tokenLife).UTC().Truncate(time.Second)
+		token := gabion.JoinToken{Host: body.Host, Hash: hash, Expires: expires}
+		if err := a.Store.CreateJoinToken(context.WithoutCancel(ctx), token); err != nil {
+			return nil, err
+		}
+		return openapi.HostToken{Host: body.Host, Token: text, ExpiresAt: expires}, nil
+	})
+}
+
+func (a *api) hosts(ctx context.Context, org string) ([]openapi.Host, error) {
+	hosts, statuses, err := a.Store.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	instances, err := a.Store.Instances(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int{}
+	for _, i := range instances {
+		count[i.Host]++
+	}
+	last := map[string]gabion.HostStatus{}
+	for _, s := range statuses {
+		last[s.Host] = s
+	}
+	bodies := make([]openapi.Host, len(hosts))
+	for i, h := range hosts {
+		bodies[i] = hostBody(h, last[h.Name], time.Now())
+		bodies[i].Instances = count[h.Name]
+	}
+	slices.SortFunc(bodies, func(a, b openapi.Host) int { return cmp.Compare(a.Name, b.Name) })
+	return bodies, nil
+}
+
+// hostBody is a host and its last status, zero if it never spoke.
+func hostBody(h gabion.Host, s gabion.HostStatus, now time.Time) openapi.Host {
+	body := openapi.Host{Name: h.Name, CreatedAt: h.Created, Revision: s.Revision, Version: s.Version, Error: s.Error}
+	switch {
+	case s.LastSeen.IsZero():
+		body.State = openapi.Waiting
+		return body
+	case now.Sub(s.LastSeen) > silence:
+		body.State = openapi.Offline
+	case s.Error != "":
+		body.State = openapi.Failing
+	default:
+		body.State = openapi.Online
+	}
+	body.LastSeen = &s.LastSeen
+	return body
+}
