@@ -125,23 +125,23 @@ func TestChangingCommands(t *testing.T) {
 				`{"description":"front","end-port":80,"flow-direction":"ingress","protocol":"tcp","security-group":{"id":"` + dbID + `"},"start-port":80}`,
 				`{"description":"front","end-port":8100,"flow-direction":"ingress","protocol":"tcp","security-group":{"id":"` + dbID + `"},"start-port":8000}`,
 			}, ",") + `]}`},
-			result{0, "no rules added to web; enforced\n", ""},
+			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 		{
 			"a template for everyone", strings.Fields("rule add web --template PING"),
 			[]string{batch + `{"rules":[{"flow-direction":"ingress","icmp":{"code":0,"type":8},"network":"0.0.0.0/0","protocol":"icmp"},` +
 				`{"flow-direction":"ingress","icmp":{"code":0,"type":128},"network":"::/0","protocol":"icmpv6"}]}`},
-			result{0, "no rules added to web; enforced\n", ""},
+			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 		{
 			"a template for a group, outwards", strings.Fields("rule add web --template ssh --to-group db"),
 			[]string{batch + `{"rules":[{"end-port":22,"flow-direction":"egress","protocol":"tcp","security-group":{"id":"` + dbID + `"},"start-port":22}]}`},
-			result{0, "no rules added to web; enforced\n", ""},
+			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 		{
 			"ICMP of all types", strings.Fields("rule add web --protocol icmp --to 8.8.8.8"),
 			[]string{batch + `{"rules":[{"flow-direction":"egress","icmp":{"code":-1,"type":-1},"network":"8.8.8.8/32","protocol":"icmp"}]}`},
-			result{0, "no rules added to web; enforced\n", ""},
+			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -154,6 +154,21 @@ func TestChangingCommands(t *testing.T) {
 				t.Errorf("asked (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestSeveralAddedRulesAreListed(t *testing.T) {
+	answers := world()
+	path := "GET /security-group/" + webID
+	answers[path] = strings.Replace(answers[path], `"rules":[`,
+		`"rules":[{"id":"75000000-0000-4000-8000-000000000000","flow-direction":"ingress","protocol":"tcp","start-port":80,"end-port":80,"network":"::/0"},`, 1)
+	got := newStub(t, answers).gabion("rule", "add", "web", "--protocol", "tcp", "--from", "0.0.0.0/0")
+	want := result{0, `2 rules added to web; enforced
+  75000000  ingress tcp 80 from ::/0
+  74000000  ingress tcp all ports from 0.0.0.0/0
+`, ""}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -83,6 +83,7 @@ func world() map[string]string {
 		{"id":"71000000-0000-4000-8000-000000000000","flow-direction":"ingress","protocol":"tcp","start-port":22,"end-port":22,"network":"203.0.113.0/24","description":"office"},
 		{"id":"72000000-0000-4000-8000-000000000000","flow-direction":"egress","protocol":"udp","start-port":53,"end-port":53,"network":"::/0"},
 		{"id":"73000000-0000-4000-8000-000000000000","flow-direction":"ingress","protocol":"icmp","icmp":{"type":8,"code":0},"security-group":{"id":"` + dbID + `","name":"db"}}]}`
+	after := strings.Replace(web, `"rules":[`, `"rules":[{"id":"74000000-0000-4000-8000-000000000000","flow-direction":"ingress","protocol":"tcp","network":"0.0.0.0/0"},`, 1)
 	db := `{"id":"` + dbID + `","name":"db","visibility":"private","primary":true,"external-sources":["192.0.2.0/24"]}`
 	instance := `{"id":"1a000000-0000-4000-8000-000000000000","name":"web1","state":"running","created-at":"2026-01-01T00:00:00Z","host":"hv1",
 		"security-groups":[{"id":"` + webID + `","name":"web"}],"labels":{"role":"front"},
@@ -91,7 +92,7 @@ func world() map[string]string {
 	return map[string]string{
 		"GET /security-group":                                  `{"security-groups":[` + db + "," + web + `]}`,
 		"POST /security-group":                                 success,
-		"GET /security-group/" + webID:                         web,
+		"GET /security-group/" + webID:                         after,
 		"PUT /security-group/" + webID:                         success,
 		"DELETE /security-group/" + webID:                      `409 {"message":"group web is in use: instance web1 belongs to it"}`,
 		"DELETE /security-group/" + dbID:                       success,
