@@ -45,6 +45,20 @@ func (t *txn) claim(key string, h holder, taken func(holder) error) error {
 	return t.put(key, h)
 }
 
+// requireNew refuses an id that an object of that kind has.
+func (t *txn) requireNew(kind, id, key string) error {
+	kv, err := t.get(key)
+	if err != nil {
+		return err
+	}
+	_, twice := t.claims[key]
+	if kv != nil || twice {
+		return gabion.Conflict("there is a %s with the id %s already", kind, id)
+	}
+	t.claims[key] = holder{ID: id}
+	return nil
+}
+
 // nameOf is what people call the object at key, for messages: its id if the
 // object is gone meanwhile.
 func (t *txn) nameOf(key string) string {
@@ -70,7 +84,6 @@ func (t *txn) refuseUsed(org, group, name string) error {
 		return err
 	}
 	if len(uses) == 0 {
-		t.requireEmpty(prefix)
 		return nil
 	}
 	var instances, groups []string

@@ -72,12 +72,8 @@ func (s *Store) CreateGroup(ctx context.Context, g gabion.Group) (gabion.Operati
 
 func (t *txn) createGroup(g gabion.Group) error {
 	key := groupKey(g.Organization, g.ID)
-	kv, err := t.get(key)
-	if err != nil {
+	if err := t.requireNew("security group", g.ID, key); err != nil {
 		return err
-	}
-	if kv != nil {
-		return gabion.Conflict("there is a security group with the id %s", g.ID)
 	}
 	if err := t.claimGroupName(g); err != nil {
 		return err

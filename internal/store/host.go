@@ -112,7 +112,6 @@ func (t *txn) refuseInhabited(name string) error {
 		return err
 	}
 	if len(found) == 0 {
-		t.requireEmpty(prefix)
 		return nil
 	}
 	keys := make([]string, len(found))

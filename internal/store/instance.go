@@ -16,12 +16,13 @@ import (
 )
 
 type instanceRecord struct {
-	Name    string            `json:"name"`
-	Host    string            `json:"host,omitempty"`
-	Groups  []string          `json:"groups"`
-	NICs    []nicRecord       `json:"nics,omitempty"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Created time.Time         `json:"created"`
+	Name      string            `json:"name"`
+	Host      string            `json:"host,omitempty"`
+	Groups    []string          `json:"groups"`
+	NICs      []nicRecord       `json:"nics,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Protected bool              `json:"protected,omitempty"`
+	Created   time.Time         `json:"created"`
 }
 
 type nicRecord struct {
@@ -32,7 +33,9 @@ type nicRecord struct {
 }
 
 func instanceOf(i gabion.Instance) instanceRecord {
-	r := instanceRecord{Name: i.Name, Host: i.Host, Groups: i.Groups, Labels: i.Labels, Created: i.Created}
+	r := instanceRecord{
+		Name: i.Name, Host: i.Host, Groups: i.Groups, Labels: i.Labels, Protected: i.Protected, Created: i.Created,
+	}
 	for _, n := range i.NICs {
 		r.NICs = append(r.NICs, nicRecord{n.Interface, n.MAC.String(), n.Addresses, n.Managed})
 	}
@@ -58,7 +61,7 @@ func unmarshalInstance(kv *mvccpb.KeyValue) (gabion.Instance, error) {
 	at := placeOf(kv.Key)
 	i := gabion.Instance{
 		ID: at.rest, Organization: at.org, Name: r.Name, Host: r.Host,
-		Groups: r.Groups, Labels: r.Labels, Created: r.Created,
+		Groups: r.Groups, Labels: r.Labels, Protected: r.Protected, Created: r.Created,
 	}
 	for _, n := range r.NICs {
 		mac, err := gabion.ParseMAC("mac", n.MAC)
@@ -108,12 +111,8 @@ func (s *Store) CreateInstance(ctx context.Context, i gabion.Instance) (gabion.O
 	}
 	return s.change(ctx, i.Organization, "create-instance", instanceKind, i.ID, func(t *txn) error {
 		i := clone(i)
-		kv, err := t.get(instanceKey(i.Organization, i.ID))
-		if err != nil {
+		if err := t.requireNew("instance", i.ID, instanceKey(i.Organization, i.ID)); err != nil {
 			return err
-		}
-		if kv != nil {
-			return gabion.Conflict("there is an instance with the id %s", i.ID)
 		}
 		if len(i.Groups) == 0 {
 			primary, err := t.primaryGroup(i.Organization)
@@ -130,7 +129,7 @@ func (s *Store) CreateInstance(ctx context.Context, i gabion.Instance) (gabion.O
 // of what they hold: groups, interfaces, MACs and addresses.
 func (t *txn) replaceInstance(old, i gabion.Instance) error {
 	before, after := heldBy(&old), heldBy(&i)
-	if err := t.read(slices.Sorted(maps.Keys(after))...); err != nil {
+	if err := t.prefetch(&i, after); err != nil {
 		return err
 	}
 	for key := range before {
@@ -159,6 +158,18 @@ func (t *txn) replaceInstance(old, i gabion.Instance) error {
 		}
 	}
 	return t.put(instanceKey(i.Organization, i.ID), instanceOf(i))
+}
+
+// prefetch reads in one go what replaceInstance asks for one by one.
+func (t *txn) prefetch(i *gabion.Instance, holds map[string]held) error {
+	keys := slices.Sorted(maps.Keys(holds))
+	for _, group := range i.Groups {
+		keys = append(keys, groupKey(i.Organization, group))
+	}
+	if i.Host != "" {
+		keys = append(keys, hostKey(i.Host))
+	}
+	return t.read(keys...)
 }
 
 // held is what an instance holds of the things that have keys of their own.
@@ -238,6 +249,9 @@ func (s *Store) DeleteInstance(ctx context.Context, org, id string) (gabion.Oper
 		i, err := t.instance(org, id)
 		if err != nil {
 			return err
+		}
+		if i.Protected {
+			return gabion.Conflict("instance %q is protected from deletion: remove the protection first", i.Name)
 		}
 		for key := range heldBy(&i) {
 			t.delete(key)

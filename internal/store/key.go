@@ -55,7 +55,7 @@ func hostKey(name string) string                   { return hostPrefix + name }
 func statusKey(host string) string                 { return statusPrefix + host }
 func hostInstancePrefix(host string) string        { return root + "host-instance/" + host + "/" }
 func hostInstanceKey(host, instance string) string { return hostInstancePrefix(host) + instance }
-func interfaceKey(host, name string) string { return root + "interface/" + host + "/" + name }
+func interfaceKey(host, name string) string        { return root + "interface/" + host + "/" + name }
 
 func tokenKey(hash [32]byte) string { return tokenPrefix + hex.EncodeToString(hash[:]) }
 func apiKeyKey(id string) string    { return root + "key/" + id }

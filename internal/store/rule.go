@@ -166,6 +166,10 @@ func (s *Store) AddRules(ctx context.Context, org, group string, rules []gabion.
 }
 
 func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
+	key := ruleKey(org, r.Group, r.ID)
+	if err := t.requireNew("rule", r.ID, key); err != nil {
+		return err
+	}
 	if r.Peer.IsGroup() {
 		if _, err := t.group(org, r.Peer.Group); err != nil {
 			return err
@@ -182,7 +186,7 @@ func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
 			return err
 		}
 	}
-	return t.put(ruleKey(org, r.Group, r.ID), ruleOf(*r, place))
+	return t.put(key, ruleOf(*r, place))
 }
 
 // DeleteRule deletes one rule of the group.

@@ -41,8 +41,8 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 		Endpoints: c.Endpoints,
 		TLS:       c.TLS,
 		Logger:    zapLogger(c.Log, &s.closed),
-		// A connection that no longer carries anything is noticed in 8 s.
-		DialKeepAliveTime:    5 * time.Second,
+		// A connection that no longer carries anything is noticed in 13 s.
+		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
 	})
 	if err != nil {

@@ -69,7 +69,8 @@ func (t *txn) get(key string) (*mvccpb.KeyValue, error) {
 }
 
 // list is all that is below prefix, and guards that nothing there is added or
-// changed. Something that goes meanwhile is no conflict.
+// changed: if it is empty, that it stays so. Something that goes meanwhile is no
+// conflict.
 func (t *txn) list(prefix string) ([]*mvccpb.KeyValue, error) {
 	reply, err := t.client.Get(t.ctx, prefix, clientv3.WithPrefix())
 	if err != nil {
@@ -78,12 +79,6 @@ func (t *txn) list(prefix string) ([]*mvccpb.KeyValue, error) {
 	guard := clientv3.Compare(clientv3.ModRevision(prefix), "<", reply.Header.Revision+1)
 	t.guards = append(t.guards, guard.WithPrefix())
 	return reply.Kvs, nil
-}
-
-// requireEmpty guards that there is nothing below prefix.
-func (t *txn) requireEmpty(prefix string) {
-	guard := clientv3.Compare(clientv3.CreateRevision(prefix), "=", 0)
-	t.guards = append(t.guards, guard.WithPrefix())
 }
 
 // put writes a record, or a bare text, as the value of a key.

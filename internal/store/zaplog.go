@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -14,6 +15,10 @@ import (
 func zapLogger(log *slog.Logger, muted *atomic.Bool) *zap.Logger {
 	return zap.New(zapCore{log: log.With("component", "etcd"), muted: muted})
 }
+
+// unripe are complaints of a new member about itself in its first 100 ms, until
+// it has written its first batch. It tries again by itself.
+var unripe = []string{"Failed to detect schema version", "failed to update storage version"}
 
 type zapCore struct {
 	log   *slog.Logger
@@ -27,7 +32,7 @@ func (c zapCore) With(fields []zapcore.Field) zapcore.Core {
 }
 
 func (c zapCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.Enabled(e.Level) && !slices.Contains(unripe, e.Message) {
 		return ce.AddCore(e, c)
 	}
 	return ce

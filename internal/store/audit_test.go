@@ -1,0 +1,108 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/gabion/gabion"
+)
+
+// raw is a client that sees the keys themselves.
+func (w *world) raw() *clientv3.Client {
+	w.t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{w.embedded.Endpoint()}})
+	must(w.t, err)
+	w.t.Cleanup(func() { must(w.t, c.Close()) })
+	return c
+}
+
+// derived are the kinds of keys that follow from objects.
+var derived = []string{"group-name", "rule-key", "mac", "address", "use"}
+
+// audit holds the organization's keys against each other: every key that
+// follows from an object is there, no other is, and nothing names what is gone.
+func (w *world) audit() {
+	w.t.Helper()
+	ctx := w.t.Context()
+	groups, err := w.Groups(ctx, w.org)
+	must(w.t, err)
+	rules, err := w.Rules(ctx, w.org)
+	must(w.t, err)
+	instances, err := w.Instances(ctx, w.org)
+	must(w.t, err)
+
+	a := auditor{t: w.t, groups: map[string]bool{}}
+	for _, g := range groups {
+		a.groups[g.ID] = true
+		a.want("group-name/" + g.Name)
+	}
+	for _, r := range rules {
+		a.rule(r)
+	}
+	for _, i := range instances {
+		a.instance(i)
+	}
+	slices.Sort(a.keys)
+	if diff := cmp.Diff(a.keys, w.derivedKeys()); diff != "" {
+		w.t.Errorf("keys that follow from objects (-want +got): %s", diff)
+	}
+}
+
+type auditor struct {
+	t      *testing.T
+	groups map[string]bool
+	keys   []string
+}
+
+func (a *auditor) want(key string) { a.keys = append(a.keys, key) }
+
+func (a *auditor) require(group, by string) {
+	if !a.groups[group] {
+		a.t.Errorf("%s names group %s, which is gone", by, group)
+	}
+}
+
+func (a *auditor) rule(r gabion.Rule) {
+	a.require(r.Group, "rule "+r.ID)
+	a.want(fmt.Sprintf("rule-key/%s/%s", r.Group, r.Key()))
+	if r.Peer.IsGroup() {
+		a.require(r.Peer.Group, "rule "+r.ID)
+	}
+	if r.Peer.IsGroup() && r.Peer.Group != r.Group {
+		a.want(fmt.Sprintf("use/%s/rule/%s/%s", r.Peer.Group, r.Group, r.ID))
+	}
+}
+
+func (a *auditor) instance(i gabion.Instance) {
+	for _, g := range i.Groups {
+		a.require(g, "instance "+i.ID)
+		a.want(fmt.Sprintf("use/%s/instance/%s", g, i.ID))
+	}
+	for _, n := range i.NICs {
+		a.want("mac/" + n.MAC.String())
+		for _, address := range n.Addresses {
+			a.want("address/" + address.String())
+		}
+	}
+}
+
+func (w *world) derivedKeys() []string {
+	w.t.Helper()
+	prefix := "gabion/o/" + w.org + "/"
+	reply, err := w.raw().Get(w.t.Context(), prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	must(w.t, err)
+	var keys []string
+	for _, kv := range reply.Kvs {
+		key := strings.TrimPrefix(string(kv.Key), prefix)
+		if kind, _, _ := strings.Cut(key, "/"); slices.Contains(derived, kind) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
