@@ -26,7 +26,7 @@ func (a *app) client() (*client.Client, error) {
 
 // changes gives a changing command its --wait.
 func (a *app) changes(c *cobra.Command) *cobra.Command {
-	c.Flags().DurationVar(&a.wait, "wait", defaultWait, "how long to wait until hosts enforce it; 0 asks once")
+	c.Flags().DurationVar(&a.wait, "wait", defaultWait, "`DURATION` how long to wait until hosts enforce it")
 	return c
 }
 

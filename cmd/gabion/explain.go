@@ -51,12 +51,14 @@ other. The exit code is 0 if the connection is allowed and 1 if it is denied.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&flags.from, "from", "", "who opens it: an `INSTANCE|ADDRESS`")
-	f.StringVar(&flags.to, "to", "", "who is connected to: an `INSTANCE|ADDRESS`")
-	f.StringVar(&flags.protocol, "protocol", "", "tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
-	f.IntVar(&flags.port, "port", 0, "destination port, with tcp and udp")
-	f.IntVar(&flags.icmpType, "icmp-type", 0, "ICMP type; without it, an echo request")
-	f.IntVar(&flags.icmpCode, "icmp-code", 0, "ICMP code")
+	f.StringVar(&flags.from, "from", "", "`INSTANCE|ADDRESS` that opens it")
+	f.StringVar(&flags.to, "to", "", "`INSTANCE|ADDRESS` that it goes to")
+	f.StringVar(&flags.protocol, "protocol", "", "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
+	f.IntVar(&flags.port, "port", 0, "`PORT` destination port, with tcp and udp")
+	f.IntVar(&flags.icmpType, "icmp-type", 0, "`N` ICMP type; without it, an echo request")
+	f.IntVar(&flags.icmpCode, "icmp-code", 0, "`N` ICMP code")
+	a.completesFlag(cmd, "from", instanceNames)
+	a.completesFlag(cmd, "to", instanceNames)
 	return a.reads(cmd)
 }
 

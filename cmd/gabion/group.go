@@ -14,14 +14,14 @@ import (
 func newGroupCommand(a *app) *cobra.Command {
 	return noun(groupWalls, "group", "Security groups: named sets of rules",
 		a.reads(newGroupListCommand(a)),
-		a.reads(newGroupShowCommand(a)),
-		a.reads(newGroupUsageCommand(a)),
+		a.reads(a.completes(newGroupShowCommand(a), groupNames)),
+		a.reads(a.completes(newGroupUsageCommand(a), groupNames)),
 		a.changes(newGroupCreateCommand(a)),
-		a.changes(newGroupRenameCommand(a)),
-		a.changes(newGroupDeleteCommand(a)),
-		a.changes(newMakePrimaryCommand(a)),
-		a.changes(newAddSourceCommand(a)),
-		a.changes(newRemoveSourceCommand(a)),
+		a.changes(a.completes(newGroupRenameCommand(a), groupNames)),
+		a.changes(a.completes(newGroupDeleteCommand(a), groupNames)),
+		a.changes(a.completes(newMakePrimaryCommand(a), groupNames)),
+		a.changes(a.completes(newAddSourceCommand(a), groupNames)),
+		a.changes(a.completes(newRemoveSourceCommand(a), groupNames)),
 	)
 }
 
@@ -200,7 +200,7 @@ func newGroupCreateCommand(a *app) *cobra.Command {
 			return a.finish(cmd.Context(), c, change{operation: operation, done: done})
 		},
 	}
-	cmd.Flags().StringVar(&description, "description", "", "what the group is for")
+	cmd.Flags().StringVar(&description, "description", "", "`TEXT` what the group is for")
 	return cmd
 }
 
@@ -231,7 +231,7 @@ func newGroupRenameCommand(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&description, "description", "", "what the group is for")
+	cmd.Flags().StringVar(&description, "description", "", "`TEXT` what the group is for")
 	return cmd
 }
 

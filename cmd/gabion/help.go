@@ -1,5 +1,12 @@
 package main
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}{{.UsageString}}`
@@ -29,15 +36,37 @@ Commands:
 {{- if .HasAvailableLocalFlags}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
-{{- end}}
-{{- if .HasAvailableInheritedFlags}}
-
-Flags of every command:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{flags .LocalFlags}}
 {{- end}}
 {{- if .HasAvailableSubCommands}}
 
 {{.CommandPath}} COMMAND --help says more.
 {{- end}}
 `
+
+// silentDefaults are what a flag without a value worth telling has.
+var silentDefaults = []string{"", "0", "-1", "false", "[]"}
+
+// flagTable lists flags with what to give them and what for. A usage text begins
+// with the name of the flag's value in backquotes, if it has one.
+func flagTable(set *pflag.FlagSet) string {
+	var rows [][]string
+	set.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		usage = strings.TrimSpace(strings.TrimPrefix(usage, value))
+		if !slices.Contains(silentDefaults, f.DefValue) {
+			usage += " (default " + f.DefValue + ")"
+		}
+		name := "    --" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", --" + f.Name
+		}
+		rows = append(rows, []string{"", strings.TrimRight(name+" "+value, " "), usage})
+	})
+	var out strings.Builder
+	_ = align(&out, rows) // a strings.Builder takes everything
+	return strings.TrimRight(out.String(), "\n")
+}

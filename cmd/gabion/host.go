@@ -14,7 +14,7 @@ func newHostCommand(a *app) *cobra.Command {
 	return noun(groupMachines, "host", "Hosts: hypervisors that enforce",
 		a.reads(newHostListCommand(a)),
 		newHostTokenCommand(a),
-		a.changes(newHostDeleteCommand(a)),
+		a.changes(a.completes(newHostDeleteCommand(a), hostNames)),
 	)
 }
 

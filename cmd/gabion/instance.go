@@ -14,13 +14,13 @@ import (
 func newInstanceCommand(a *app) *cobra.Command {
 	return noun(groupMachines, "instance", "Instances: machines whose traffic is filtered",
 		a.reads(newInstanceListCommand(a)),
-		a.reads(newInstanceShowCommand(a)),
+		a.reads(a.completes(newInstanceShowCommand(a), instanceNames)),
 		a.changes(newInstanceCreateCommand(a)),
-		a.changes(newInstanceDeleteCommand(a)),
-		a.changes(newAttachCommand(a)),
-		a.changes(newDetachCommand(a)),
-		a.changes(newStartCommand(a)),
-		a.changes(newStopCommand(a)),
+		a.changes(a.completes(newInstanceDeleteCommand(a), instanceNames)),
+		a.changes(a.completes(newAttachCommand(a), instanceNames, groupNames)),
+		a.changes(a.completes(newDetachCommand(a), instanceNames, groupNames)),
+		a.changes(a.completes(newStartCommand(a), instanceNames)),
+		a.changes(a.completes(newStopCommand(a), instanceNames)),
 	)
 }
 

@@ -41,12 +41,14 @@ first of each belong together, then the second, and so on.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&flags.host, "host", "", "hypervisor that it runs on")
-	f.StringArrayVar(&flags.interfaces, "interface", nil, "`NAME` of its interface on that host, such as vnet0")
-	f.StringArrayVar(&flags.macs, "mac", nil, "Ethernet `ADDRESS` of that interface")
-	f.StringArrayVar(&flags.addresses, "ip", nil, "`ADDRESSES` of that interface, IPv4 and IPv6, with commas")
-	f.StringSliceVar(&flags.groups, "group", nil, "`GROUP` that it belongs to, by name or id; several with commas; none means the primary group")
-	f.StringToStringVar(&flags.labels, "label", nil, "`KEY=VALUE` to find it by; several with commas")
+	f.StringVar(&flags.host, "host", "", "`HOST` hypervisor that it runs on")
+	f.StringArrayVar(&flags.interfaces, "interface", nil, "`NAME` of an interface on that host, such as vnet0")
+	f.StringArrayVar(&flags.macs, "mac", nil, "`ADDRESS` Ethernet address of that interface")
+	f.StringArrayVar(&flags.addresses, "ip", nil, "`ADDRESSES` of that interface, IPv4 and IPv6, separated by commas")
+	f.StringSliceVar(&flags.groups, "group", nil, "`GROUP` that it belongs to; repeat for several; without it the primary group")
+	f.StringToStringVar(&flags.labels, "label", nil, "`KEY=VALUE` to find it by; repeat for several")
+	a.completesFlag(cmd, "group", groupNames)
+	a.completesFlag(cmd, "host", hostNames)
 	return cmd
 }
 

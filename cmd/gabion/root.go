@@ -15,6 +15,8 @@ const (
 )
 
 func newRootCommand(a *app) *cobra.Command {
+	cobra.EnableCommandSorting = false // they stand in the order in which one needs them
+	cobra.AddTemplateFunc("flags", flagTable)
 	root := &cobra.Command{
 		Use:   "gabion",
 		Short: "Security groups for your own hypervisors",
@@ -49,6 +51,7 @@ until the first egress rule.`,
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
+	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate(helpTemplate)
 	beNoun(root)

@@ -14,10 +14,10 @@ import (
 
 func newRuleCommand(a *app) *cobra.Command {
 	return noun(groupWalls, "rule", "Rules: what a group lets in and out",
-		a.reads(newRuleListCommand(a)),
+		a.reads(a.completes(newRuleListCommand(a), groupNames)),
 		a.reads(newRuleTemplatesCommand(a)),
-		a.changes(newRuleAddCommand(a)),
-		a.changes(newRuleDeleteCommand(a)),
+		a.changes(a.completes(newRuleAddCommand(a), groupNames)),
+		a.changes(a.completes(newRuleDeleteCommand(a), groupNames)),
 	)
 }
 
@@ -97,6 +97,10 @@ members reach peers. The first egress rule closes all other egress.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.addRules(cmd.Context(), args[0], flags) },
 	}
 	flags.register(cmd)
+	a.completesFlag(cmd, "template", templateNames)
+	for _, flag := range []string{"from", "to", "from-group", "to-group"} {
+		a.completesFlag(cmd, flag, groupNames)
+	}
 	return cmd
 }
 

@@ -30,17 +30,17 @@ type ruleFlags struct {
 func (f *ruleFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.protocol, "protocol", "", "tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
-	flags.StringSliceVar(&f.ports, "port", nil, "`PORTS`: 22, 8000-8100, or several as in 80,443; none means all")
-	flags.StringSliceVar(&f.from, "from", nil, "`NETWORK|GROUP` that may reach the members (ingress); several with commas")
-	flags.StringSliceVar(&f.to, "to", nil, "`NETWORK|GROUP` that the members may reach (egress); several with commas")
-	flags.StringSliceVar(&f.fromGroup, "from-group", nil, "`GROUP`, where its name looks like a network")
-	flags.StringSliceVar(&f.toGroup, "to-group", nil, "`GROUP`, where its name looks like a network")
-	flags.StringVar(&f.direction, "direction", "", "ingress or egress; --from and --to imply it")
-	flags.IntVar(&f.icmpType, "icmp-type", -1, "ICMP type; -1 means all")
-	flags.IntVar(&f.icmpCode, "icmp-code", -1, "ICMP code of that type; -1 means all")
-	flags.StringVar(&f.template, "template", "", "`NAME` of a quick template: ping, ssh, rdp, http, …; gabion rule templates lists them")
-	flags.StringVar(&f.description, "description", "", "what the rule is for")
+	flags.StringVar(&f.protocol, "protocol", "", "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
+	flags.StringSliceVar(&f.ports, "port", nil, "`PORTS` 22, 8000-8100, or several as in 80,443; without it all")
+	flags.StringSliceVar(&f.from, "from", nil, "`NETWORK|GROUP` that may reach the members (ingress); repeat for several")
+	flags.StringSliceVar(&f.to, "to", nil, "`NETWORK|GROUP` that the members may reach (egress); repeat for several")
+	flags.StringSliceVar(&f.fromGroup, "from-group", nil, "`GROUP` like --from, for a group whose name looks like a network")
+	flags.StringSliceVar(&f.toGroup, "to-group", nil, "`GROUP` like --to, for a group whose name looks like a network")
+	flags.StringVar(&f.direction, "direction", "", "`DIRECTION` ingress or egress; --from and --to imply it")
+	flags.IntVar(&f.icmpType, "icmp-type", -1, "`N` ICMP type; without it all")
+	flags.IntVar(&f.icmpCode, "icmp-code", -1, "`N` ICMP code of that type; without it all")
+	flags.StringVar(&f.template, "template", "", "`NAME` of a quick template, such as ping, ssh, rdp; gabion rule templates lists them")
+	flags.StringVar(&f.description, "description", "", "`TEXT` what the rule is for")
 	f.set = flags.Changed
 }
 
@@ -109,13 +109,16 @@ func (f *ruleFlags) isEgress() (egress, asked bool) {
 
 // peers are the other ends: groups by name or id, and networks.
 func (f *ruleFlags) peers(all []rest.SecurityGroup) ([]rulePeer, error) {
-	texts := append(f.from, f.to...)
-	if len(texts)+len(f.fromGroup)+len(f.toGroup) == 0 {
+	flag, texts := "--from", f.from
+	switch {
+	case len(f.to) > 0:
+		flag, texts = "--to", f.to
+	case len(f.from)+len(f.fromGroup)+len(f.toGroup) == 0:
 		texts = everyone
 	}
 	var peers []rulePeer
 	for _, text := range texts {
-		p, err := parsePeer(text, all)
+		p, err := parsePeer(flag, text, all)
 		if err != nil {
 			return nil, err
 		}
@@ -138,8 +141,8 @@ type rulePeer struct {
 }
 
 // parsePeer takes what is no network for a group.
-func parsePeer(text string, all []rest.SecurityGroup) (rulePeer, error) {
-	network, networkErr := gabion.ParseNetwork("network", text)
+func parsePeer(flag, text string, all []rest.SecurityGroup) (rulePeer, error) {
+	network, networkErr := gabion.ParseNetwork(flag, text)
 	if networkErr == nil {
 		return rulePeer{network: network}, nil
 	}
@@ -148,7 +151,7 @@ func parsePeer(text string, all []rest.SecurityGroup) (rulePeer, error) {
 	case err == nil:
 		return rulePeer{group: g.ID}, nil
 	case looksLikeNetwork(text):
-		return rulePeer{}, networkErr
+		return rulePeer{}, usagef("%s", networkErr)
 	}
 	return rulePeer{}, err
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion/client"
+	"github.com/gabion/gabion/client/rest"
+)
+
+// candidates are the names that an argument or flag can have.
+type candidates func(context.Context, *client.Client) ([]string, error)
+
+// completes makes the shell propose candidates for the arguments of c, in order.
+func (a *app) completes(c *cobra.Command, positions ...candidates) *cobra.Command {
+	c.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= len(positions) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.propose(cmd.Context(), positions[len(args)])
+	}
+	return c
+}
+
+// completesFlag makes the shell propose candidates for a flag of c.
+func (a *app) completesFlag(c *cobra.Command, flag string, names candidates) {
+	_ = c.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return a.propose(cmd.Context(), names)
+	})
+}
+
+func (a *app) propose(ctx context.Context, names candidates) ([]string, cobra.ShellCompDirective) {
+	c, err := a.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	found, err := names(ctx, c)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+func groupNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.Groups(ctx)
+	return collect(all, func(g rest.SecurityGroup) string { return g.Name }), err
+}
+
+func instanceNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.Instances(ctx)
+	return collect(all, func(i rest.Instance) string { return i.Name }), err
+}
+
+func hostNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.Hosts(ctx)
+	return collect(all, func(h rest.Host) string { return h.Name }), err
+}
+
+func templateNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.TemplateRules(ctx)
+	return collect(all, func(t rest.TemplateRule) string { return t.Name }), err
+}
+
+func collect[T any](all []T, name func(T) string) []string {
+	names := make([]string, len(all))
+	for i, item := range all {
+		names[i] = name(item)
+	}
+	return names
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestCompletionProposesWhatThereIs(t *testing.T) {
+	s := newStub(t, world())
+	for _, test := range []struct{ args, want string }{
+		{"group show ", "db\nweb\n"},
+		{"group add-source web ", ""},
+		{"instance attach web1 ", "db\nweb\n"},
+		{"instance stop ", "web1\ntwin\ntwin\n"},
+		{"host delete ", "hv1\nhv2\n"},
+		{"rule add web --template ", "ping\nssh\n"},
+		{"rule add web --from ", "db\nweb\n"},
+		{"explain --to ", "web1\ntwin\ntwin\n"},
+		{"group list -o ", "table\njson\n"},
+	} {
+		got := s.gabion(append([]string{cobra.ShellCompRequestCmd}, strings.Split(test.args, " ")...)...)
+		if proposed, _, _ := strings.Cut(got.stdout, ":"); proposed != test.want {
+			t.Errorf("gabion %s[tab] proposes %q, want %q", test.args, proposed, test.want)
+		}
+	}
+}
