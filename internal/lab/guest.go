@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/gabion/gabion"
 )
@@ -46,6 +47,25 @@ func (e *Endpoint) configure(link netlink.Link, gateways ...netip.Addr) error {
 		addAddresses(e.namespace, link, e.prefixes...),
 		addDefaultRoutes(e.namespace.links, link, gateways...),
 	)
+}
+
+// ForgetNeighbours empties the machine's ARP and neighbour caches.
+func (e *Endpoint) ForgetNeighbours() error {
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		neighbours, err := e.namespace.links.NeighList(e.index, family)
+		if err != nil {
+			return fmt.Errorf("list neighbours of %s: %w", e.Name, err)
+		}
+		for _, n := range neighbours {
+			if n.State&netlink.NUD_NOARP != 0 {
+				continue // multicast and the like: worked out, not learned
+			}
+			if err := e.namespace.links.NeighDel(&n); err != nil && !errors.Is(err, unix.ENOENT) {
+				return fmt.Errorf("forget neighbour %s of %s: %w", n.IP, e.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Endpoint) close() error {
@@ -112,7 +132,8 @@ func (g *Guest) Unplug() error {
 	return nil
 }
 
-// SetUp raises or lowers the host end, as if the machine had been switched on or off.
+// SetUp raises or lowers the host end, as if the machine had been switched on or
+// off. It returns when frames pass, or don't.
 func (g *Guest) SetUp(up bool) error {
 	tap, err := g.Host.namespace.links.LinkByName(g.Interface)
 	if err != nil {
@@ -125,5 +146,8 @@ func (g *Guest) SetUp(up bool) error {
 	if err := set(tap); err != nil {
 		return fmt.Errorf("set %s up=%t: %w", g.Interface, up, err)
 	}
-	return nil
+	if !up {
+		return nil
+	}
+	return errors.Join(awaitUp(g.Host.namespace, g.Interface), awaitUp(g.namespace, machineLink))
 }
