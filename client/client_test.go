@@ -92,9 +92,13 @@ func TestCallsGoWhereTheContractSays(t *testing.T) {
 		want call
 	}{
 		{"rules", func() error {
-			_, err := c.AddRules(ctx, id, []rest.AddRuleRequest{{FlowDirection: "ingress", Protocol: "tcp", Network: "0.0.0.0/0"}})
+			_, err := c.AddRules(ctx, id, []rest.AddRuleRequest{{Protocol: "ah"}, {Protocol: "esp"}})
 			return err
-		}, call{"POST", "/v2/security-group/" + id + "/rules:batch", `{"rules":[{"flow-direction":"ingress","network":"0.0.0.0/0","protocol":"tcp"}]}`}},
+		}, call{"POST", "/v2/security-group/" + id + "/rules:batch", `{"rules":[{"flow-direction":"","protocol":"ah"},{"flow-direction":"","protocol":"esp"}]}`}},
+		{"one rule", func() error {
+			_, err := c.AddRules(ctx, id, []rest.AddRuleRequest{{Protocol: "ah"}})
+			return err
+		}, call{"POST", "/v2/security-group/" + id + "/rules", `{"flow-direction":"","protocol":"ah"}`}},
 		{
 			"a source", func() error { _, err := c.AddSource(ctx, id, "203.0.113.0/24"); return err },
 			call{"PUT", "/v2/security-group/" + id + ":add-source", `{"cidr":"203.0.113.0/24"}`},

@@ -52,8 +52,12 @@ func (c *Client) RemoveSource(ctx context.Context, group, cidr string) (rest.Ope
 	return decode[rest.Operation](c.rest.RemoveExternalSourceFromSecurityGroup(ctx, group, rest.SourceRequest{Cidr: cidr}))
 }
 
-// AddRules adds rules to a group, all or none.
+// AddRules adds rules to a group, all or none. One alone goes the public API's
+// way: a refusal then names its fields without a place in a list.
 func (c *Client) AddRules(ctx context.Context, group string, rules []rest.AddRuleRequest) (rest.Operation, error) {
+	if len(rules) == 1 {
+		return decode[rest.Operation](c.rest.AddRuleToSecurityGroup(ctx, group, rules[0]))
+	}
 	return decode[rest.Operation](c.rest.AddRulesToSecurityGroup(ctx, group, rest.AddRulesRequest{Rules: rules}))
 }
 

@@ -8,6 +8,7 @@ import (
 )
 
 func TestChangingCommands(t *testing.T) {
+	const add = "POST /security-group/" + webID + "/rules "
 	const batch = "POST /security-group/" + webID + "/rules:batch "
 	for _, test := range []struct {
 		name string
@@ -135,12 +136,12 @@ func TestChangingCommands(t *testing.T) {
 		},
 		{
 			"a template for a group, outwards", strings.Fields("rule add web --template ssh --to-group db"),
-			[]string{batch + `{"rules":[{"end-port":22,"flow-direction":"egress","protocol":"tcp","security-group":{"id":"` + dbID + `"},"start-port":22}]}`},
+			[]string{add + `{"end-port":22,"flow-direction":"egress","protocol":"tcp","security-group":{"id":"` + dbID + `"},"start-port":22}`},
 			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 		{
 			"ICMP of all types", strings.Fields("rule add web --protocol icmp --to 8.8.8.8"),
-			[]string{batch + `{"rules":[{"flow-direction":"egress","icmp":{"code":-1,"type":-1},"network":"8.8.8.8/32","protocol":"icmp"}]}`},
+			[]string{add + `{"flow-direction":"egress","icmp":{"code":-1,"type":-1},"network":"8.8.8.8/32","protocol":"icmp"}`},
 			result{0, "rule 74000000 added to web: ingress tcp all ports from 0.0.0.0/0; enforced\n", ""},
 		},
 	} {

@@ -37,7 +37,7 @@ func (f *format) Set(s string) error {
 // reads gives a reading command its -o.
 func (a *app) reads(c *cobra.Command) *cobra.Command {
 	a.format = formatTable
-	c.Flags().VarP(&a.format, "output", "o", "`FORMAT` table for people, json for programs")
+	c.Flags().VarP(&a.format, "output", "o", "`FORMAT` table for people, json for programs: the API's own fields")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		[]string{string(formatTable), string(formatJSON)}, cobra.ShellCompDirectiveNoFileComp))
 	return c

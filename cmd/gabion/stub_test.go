@@ -99,6 +99,7 @@ func world() map[string]string {
 		"GET /security-group/" + webID + "/usage":              `{"primary":false,"instances":[{"id":"1a000000-0000-4000-8000-000000000000","name":"web1"}],"rules":[]}`,
 		"GET /security-group/" + dbID + "/usage":               `{"primary":false,"instances":[],"rules":[]}`,
 		"POST /security-group/" + webID + "/rules:batch":       success,
+		"POST /security-group/" + webID + "/rules":             success,
 		"DELETE /security-group/" + webID + "/rules/" + ruleID: success,
 		"PUT /security-group/" + webID + ":attach":             success,
 		"PUT /security-group/" + webID + ":detach":             `409 {"message":"web1 is running; stop it first"}`,
