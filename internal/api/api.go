@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -20,7 +21,7 @@ type Config struct {
 	// MintToken makes a join token for a host: its text, and the hash to store.
 	MintToken func(host string) (text string, hash [32]byte, err error)
 	// Ready tells why the server can't serve; nil if it can.
-	Ready func() error
+	Ready func(context.Context) error
 
 	Zone             string // name of the one zone
 	LiveGroupChanges bool   // running instances may change their groups
@@ -56,7 +57,7 @@ func New(c Config) http.Handler {
 }
 
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.Ready(); err != nil {
+	if err := a.Ready(r.Context()); err != nil {
 		problem(w, http.StatusServiceUnavailable, unavailable(err))
 	}
 }

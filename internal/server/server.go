@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gabion/gabion/internal/api"
+	"github.com/gabion/gabion/internal/pki"
+	"github.com/gabion/gabion/internal/store"
+)
+
+const (
+	startTimeout    = 90 * time.Second // an etcd with a long log to replay
+	shutdownTimeout = 5 * time.Second  // for requests under way
+)
+
+// Server is a running control plane.
+type Server struct {
+	config   Config
+	listener net.Listener
+	etcd     *store.Embedded // nil with an external cluster
+	store    *store.Store
+	world    *world
+	http     *http.Server
+	closers  []func() error // in the order of opening
+}
+
+// Run runs a server until ctx ends or it can't go on.
+func Run(ctx context.Context, c Config) error {
+	s, err := New(ctx, c)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// New starts everything that a server stands on. Addresses that are taken are
+// found out before anything is written.
+func New(ctx context.Context, c Config) (*Server, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, world: newWorld()}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for _, step := range []func(context.Context) error{s.listen, s.openDir, s.openStore, s.openAPI, s.loadWorld} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) listen(context.Context) (err error) {
+	if s.listener, err = listen(s.config.Listen, "--listen"); err != nil {
+		return err
+	}
+	s.onClose(s.listener.Close)
+	return nil
+}
+
+func (s *Server) openDir(context.Context) error {
+	if err := os.MkdirAll(s.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
+	}
+	return nil
+}
+
+// openStore connects to etcd, which it starts first if it is ours.
+func (s *Server) openStore(ctx context.Context) error {
+	endpoints := s.config.EtcdEndpoints
+	if len(endpoints) == 0 {
+		etcd, err := store.StartEmbedded(s.config.DataDir, s.config.Log)
+		if err != nil {
+			return err
+		}
+		s.etcd = etcd
+		s.onClose(etcd.Close)
+		endpoints = []string{etcd.Endpoint()}
+	}
+	sealer, err := store.LoadSealer(filepath.Join(s.config.DataDir, "secret"))
+	if err != nil {
+		return err
+	}
+	s.store, err = store.Connect(ctx, store.Config{Endpoints: endpoints, Sealer: sealer, Log: s.config.Log})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.store.Close)
+	return nil
+}
+
+func (s *Server) openAPI(ctx context.Context) error {
+	_, key, err := s.store.Bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	ca, err := pki.OpenCA(s.config.DataDir)
+	if err != nil {
+		return err
+	}
+	certificate, err := ca.ServerCertificate(s.config.DataDir, s.config.Listen, s.config.AgentListen)
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           s.handler(ca),
+		TLSConfig:         certificate.TLS(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          connectionLog(s.config.Log),
+	}
+	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), key)
+}
+
+func (s *Server) handler(ca *pki.CA) http.Handler {
+	return api.New(api.Config{
+		Store:       s.store,
+		Enforcement: s.world,
+		Explainer:   s.world,
+		MintToken: func(host string) (string, [32]byte, error) {
+			token, err := ca.MintToken(host)
+			if err != nil {
+				return "", [32]byte{}, err
+			}
+			return token.String(), token.Hash(), nil
+		},
+		Ready:            (&health{ask: s.store.Epoch}).check,
+		Zone:             s.config.Zone,
+		LiveGroupChanges: s.config.LiveGroupChanges,
+		Log:              s.config.Log,
+	})
+}
+
+func (s *Server) loadWorld(ctx context.Context) error { return s.world.load(ctx, s.store) }
+
+// connectionLog takes what the HTTP server has to say of connections: broken
+// handshakes and the like, which anybody can cause.
+func connectionLog(to *slog.Logger) *log.Logger {
+	return slog.NewLogLogger(to.Handler(), slog.LevelDebug)
+}
+
+// Addr is where the API listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Run serves until ctx ends or a part fails for good, and closes the server.
+func (s *Server) Run(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return s.world.follow(ctx, s.store) })
+	tasks.Go(func() error { return s.serveAPI() })
+	tasks.Go(func() error { return s.watchEtcd(ctx) })
+	tasks.Go(func() error {
+		<-ctx.Done()
+		return s.shutdown()
+	})
+	s.config.Log.Info("serving", "api", s.listener.Addr().String(), "data_dir", s.config.DataDir)
+	return errors.Join(tasks.Wait(), s.close())
+}
+
+func (s *Server) serveAPI() error {
+	if err := s.http.ServeTLS(s.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve API: %w", err)
+	}
+	return nil
+}
+
+// watchEtcd ends the server when its own etcd has stopped by itself.
+func (s *Server) watchEtcd(ctx context.Context) error {
+	if s.etcd == nil {
+		return nil
+	}
+	select {
+	case err := <-s.etcd.Failed():
+		return fmt.Errorf("embedded etcd stopped: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// shutdown lets requests under way end, for a while.
+func (s *Server) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("end requests: %w", err), s.http.Close())
+	}
+	return nil
+}
+
+func (s *Server) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+// close undoes what New did, in reverse order.
+func (s *Server) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
