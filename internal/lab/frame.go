@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +14,17 @@ import (
 
 // Frame is an Ethernet frame as a capture shows it.
 type Frame struct {
-	Data []byte // without the VLAN tag that the kernel took out
-	VLAN uint16 // TCI of that tag
-	Tag  bool   // whether there was one
+	Data []byte // without the outer VLAN tag, which the kernel takes out
+	Tag  uint32 // that tag: EtherType and TCI; 0 if there was none
+}
+
+// Wire is the frame as it was sent.
+func (f Frame) Wire() []byte {
+	if f.Tag == 0 {
+		return f.Data
+	}
+	wire := binary.BigEndian.AppendUint32(slices.Clone(f.Data[:12]), f.Tag)
+	return append(wire, f.Data[12:]...)
 }
 
 // Send puts frames on the endpoint's link, as they are and in that order.
@@ -110,21 +119,20 @@ func (c *Capture) next() (Frame, error) {
 	if err := errors.Join(err, failed); err != nil {
 		return Frame{}, err
 	}
-	tci, tagged := vlanTag(control[:controlled])
-	return Frame{Data: data[:n:n], VLAN: tci, Tag: tagged}, nil
+	return Frame{Data: data[:n:n], Tag: vlanTag(control[:controlled])}, nil
 }
 
-// vlanTag reads struct tpacket_auxdata: status at 0, vlan_tci at 16.
-func vlanTag(control []byte) (tci uint16, tagged bool) {
+// vlanTag reads struct tpacket_auxdata: status at 0, TCI at 16, EtherType at 18.
+func vlanTag(control []byte) uint32 {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	for _, m := range messages {
-		if m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 18 {
-			status := binary.NativeEndian.Uint32(m.Data)
-			return binary.NativeEndian.Uint16(m.Data[16:]), status&unix.TP_STATUS_VLAN_VALID != 0
+		isAuxdata := m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 20
+		if isAuxdata && binary.NativeEndian.Uint32(m.Data)&unix.TP_STATUS_VLAN_VALID != 0 {
+			return uint32(binary.NativeEndian.Uint16(m.Data[18:]))<<16 | uint32(binary.NativeEndian.Uint16(m.Data[16:]))
 		}
 	}
-	return 0, false
+	return 0
 }

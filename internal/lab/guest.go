@@ -52,7 +52,7 @@ func (e *Endpoint) configure(link netlink.Link, gateways ...netip.Addr) error {
 // ForgetNeighbours empties the machine's ARP and neighbour caches.
 func (e *Endpoint) ForgetNeighbours() error {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		neighbours, err := e.namespace.links.NeighList(e.index, family)
+		neighbours, err := list(func() ([]netlink.Neigh, error) { return e.namespace.links.NeighList(e.index, family) })
 		if err != nil {
 			return fmt.Errorf("list neighbours of %s: %w", e.Name, err)
 		}

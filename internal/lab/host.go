@@ -79,3 +79,13 @@ func (h *Host) joinManagement() error {
 	number := byte(routerNumber + len(h.lab.hosts))
 	return addAddresses(h.namespace, inner, numbered(h.lab.managementNetwork(), number))
 }
+
+// Enslave makes an interface that somebody else created in the host's namespace,
+// such as a machine's tap, a port of the bridge, and sets it up.
+func (h *Host) Enslave(name string) error {
+	link, err := upLink(h.namespace.links, name)
+	if err != nil {
+		return err
+	}
+	return enslave(h.namespace.links, link, h.bridge)
+}

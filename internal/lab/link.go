@@ -105,3 +105,13 @@ func addDefaultRoutes(links *netlink.Handle, link netlink.Link, gateways ...neti
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
+
+// list asks the kernel for a list until no change came in between.
+func list[T any](ask func() ([]T, error)) ([]T, error) {
+	for {
+		all, err := ask()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return all, err
+		}
+	}
+}

@@ -156,7 +156,7 @@ func removeMatching(dir, pattern string, remove func(path string) error) error {
 // removeLinks removes the run's links of this namespace; those inside its
 // namespaces go with them.
 func (r *run) removeLinks() error {
-	links, err := netlink.LinkList()
+	links, err := list(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
