@@ -11,11 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 )
 
 const (
-	// quota is how large the database of the embedded member may become.
+	// quota is how large the database of the embedded member may become, in bytes.
 	quota = 4 << 30
 	// retention is how many revisions stay readable, so that a watch can be
 	// resumed; compaction runs every five minutes.
@@ -44,6 +47,10 @@ type Embedded struct {
 // StartEmbedded runs the member that keeps its data in dir/etcd, and returns
 // when it answers. A directory belongs to one process at a time.
 func StartEmbedded(dir string, log *slog.Logger) (*Embedded, error) {
+	return startEmbedded(dir, quota, log)
+}
+
+func startEmbedded(dir string, quota int64, log *slog.Logger) (*Embedded, error) {
 	dir, err := filepath.Abs(filepath.Join(dir, "etcd"))
 	if err != nil {
 		return nil, fmt.Errorf("start embedded etcd: %w", err)
@@ -53,26 +60,26 @@ func StartEmbedded(dir string, log *slog.Logger) (*Embedded, error) {
 		return nil, err
 	}
 	e := &Embedded{lock: lock, socket: filepath.Join(dir, "client.sock")}
-	if err := e.start(dir, log); err != nil {
+	if err := e.start(e.config(dir, quota, log)); err != nil {
 		return nil, errors.Join(fmt.Errorf("start embedded etcd in %s: %w", dir, err), e.Close())
 	}
 	return e, nil
 }
 
-func (e *Embedded) start(dir string, log *slog.Logger) error {
+func (e *Embedded) start(c *embed.Config) error {
 	if len(e.socket) > maxSocketPath {
 		return fmt.Errorf("the path of its socket has %d characters, more than %d: choose a shorter data directory",
 			len(e.socket), maxSocketPath)
 	}
 	var err error
-	if e.etcd, err = embed.StartEtcd(e.config(dir, log)); err != nil {
+	if e.etcd, err = embed.StartEtcd(c); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	select {
 	case <-e.etcd.Server.ReadyNotify():
-		return nil
+		return e.makeRoom(ctx)
 	case err := <-e.etcd.Err():
 		return err
 	case <-ctx.Done():
@@ -80,7 +87,7 @@ func (e *Embedded) start(dir string, log *slog.Logger) error {
 	}
 }
 
-func (e *Embedded) config(dir string, log *slog.Logger) *embed.Config {
+func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "embedded"
 	c.Dir = dir
@@ -107,15 +114,40 @@ func (e *Embedded) config(dir string, log *slog.Logger) *embed.Config {
 	return c
 }
 
+// makeRoom ends the alarm of a member that was full when it stopped: it drops the
+// history of all keys and gives the room back.
+func (e *Embedded) makeRoom(ctx context.Context) error {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{e.Endpoint()}, Logger: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	alarms, err := client.AlarmList(ctx)
+	if err != nil || len(alarms.Alarms) == 0 {
+		return err
+	}
+	if _, err := client.Compact(ctx, alarms.Header.Revision, clientv3.WithCompactPhysical()); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
+		return fmt.Errorf("compact: %w", err)
+	}
+	if _, err := client.Defragment(ctx, e.Endpoint()); err != nil {
+		return fmt.Errorf("defragment: %w", err)
+	}
+	_, err = client.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+	return err
+}
+
 // Endpoint is where clients reach the member.
 func (e *Embedded) Endpoint() string { return "unix://" + e.socket }
 
 // Failed yields the error of a member that stopped by itself.
 func (e *Embedded) Failed() <-chan error { return e.etcd.Err() }
 
-// Close stops the member and gives its directory free. Clients are closed first.
+// Close stops the member and gives its directory free. Close its clients first:
+// it waits a few seconds for those that still watch.
 func (e *Embedded) Close() error {
-	e.closing.Store(true)
+	if e.closing.Swap(true) {
+		return nil
+	}
 	if e.etcd != nil {
 		e.etcd.Close()
 	}

@@ -22,9 +22,13 @@ func classed(err error, what string) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", what, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return gabion.Unavailable("the store is full, nothing can be changed: delete what is not needed, or raise etcd's quota, and clear its alarm")
+		return gabion.Unavailable("the store is full, nothing can be changed: restart the server that embeds it, which makes room; or raise the quota of your etcd cluster and clear its alarm")
+	case errors.Is(err, rpctypes.ErrTooManyRequests):
+		return gabion.Unavailable("the store has too much to do: try again")
 	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return &gabion.Error{Code: gabion.CodeLimit, Message: "the change is too large for one transaction: make it in smaller parts"}
+	case errors.Is(err, errUnanswered):
+		return gabion.Unavailable("the store does not answer (%v), and whether the change was made is not known: look before you try again", err)
 	case isOutage(err):
 		return gabion.Unavailable("the store does not answer (%v): try again", err)
 	}
@@ -42,7 +46,7 @@ func isOutage(err error) bool {
 		code = refusal.Code()
 	}
 	switch code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.ResourceExhausted:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted:
 		return true
 	}
 	return false

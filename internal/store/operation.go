@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,30 +56,33 @@ func (s *Store) change(ctx context.Context, org, command, kind, subject string, 
 		Command: command, Kind: kind, Subject: subject, Created: now(),
 	}
 	key := operationKey(org, op.ID)
-	revision, err := s.transact(ctx, command, func(t *txn) error {
+	revision, err := s.insist(ctx, func(t *txn) error {
 		if err := build(t); err != nil {
 			return err
 		}
 		return t.put(key, operationOf(op))
 	})
-	if gabion.CodeOf(err) == gabion.CodeUnavailable {
+	if errors.Is(err, errUnanswered) {
 		revision, err = s.wasMade(ctx, key, err)
 	}
 	if err != nil {
-		return gabion.Operation{}, err
+		return gabion.Operation{}, classed(err, command)
 	}
 	op.Revision = revision
 	return op, nil
 }
 
-// wasMade asks once more after a change that got no answer: if the record is
-// there, so is the change, at the revision it returns. Otherwise it returns err.
-func (s *Store) wasMade(ctx context.Context, key string, err error) (int64, error) {
+// wasMade asks what became of a change that got no answer: if the record of its
+// operation is there, it was made at the revision that is returned.
+func (s *Store) wasMade(ctx context.Context, key string, unanswered error) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience/8)
 	defer cancel()
-	kv, readErr := s.get(ctx, key)
-	if readErr != nil || kv == nil {
-		return 0, err
+	kv, err := s.get(ctx, key)
+	switch {
+	case err != nil:
+		return 0, unanswered
+	case kv == nil:
+		return 0, gabion.Unavailable("the store did not take the change: try again")
 	}
 	return kv.CreateRevision, nil
 }

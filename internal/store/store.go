@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 // patience is how long a call waits for etcd before it says unavailable.
@@ -29,18 +29,16 @@ type Store struct {
 	client *clientv3.Client
 	sealer *Sealer
 	log    *slog.Logger
-	closed atomic.Bool
 	poison poisonList
 }
 
 // Connect opens the store. It refuses one that another version of the schema has
 // written, and is unavailable if etcd does not answer.
 func Connect(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{sealer: c.Sealer, log: c.Log}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints,
 		TLS:       c.TLS,
-		Logger:    zapLogger(c.Log, &s.closed),
+		Logger:    zap.NewNop(), // what fails is returned, or logged by us
 		// A connection that no longer carries anything is noticed in 13 s.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
@@ -48,7 +46,7 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to etcd: %w", err)
 	}
-	s.client = client
+	s := &Store{client: client, sealer: c.Sealer, log: c.Log}
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -57,7 +55,6 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 
 // Close ends all calls and watches.
 func (s *Store) Close() error {
-	s.closed.Store(true)
 	return s.client.Close()
 }
 

@@ -23,19 +23,23 @@ type world struct {
 // open starts a real etcd for the test.
 func open(t *testing.T) *world {
 	t.Helper()
+	return openAt(t, t.TempDir())
+}
+
+func openAt(t *testing.T, dir string) *world {
+	t.Helper()
 	w := &world{t: t}
-	dir := t.TempDir()
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	var err error
-	if w.embedded, err = store.StartEmbedded(dir, log); err != nil {
-		t.Fatal(err)
-	}
+	w.embedded, err = store.StartEmbedded(dir, w.log())
+	must(t, err)
 	t.Cleanup(func() { must(t, w.embedded.Close()) })
-	w.Store = connect(t, w.embedded.Endpoint(), dir, log)
+	w.Store = connect(t, w.embedded.Endpoint(), dir, w.log())
 	w.org, _, err = w.Bootstrap(t.Context())
 	must(t, err)
 	return w
 }
+
+func (w *world) log() *slog.Logger { return slog.New(slog.NewTextHandler(w.t.Output(), nil)) }
 
 func connect(t *testing.T, endpoint, dir string, log *slog.Logger) *store.Store {
 	t.Helper()
@@ -43,7 +47,7 @@ func connect(t *testing.T, endpoint, dir string, log *slog.Logger) *store.Store 
 	must(t, err)
 	s, err := store.Connect(t.Context(), store.Config{Endpoints: []string{endpoint}, Sealer: sealer, Log: log})
 	must(t, err)
-	t.Cleanup(func() { must(t, s.Close()) })
+	t.Cleanup(func() { _ = s.Close() }) // some tests close it themselves
 	return s
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -100,24 +101,29 @@ func (t *txn) deletePrefix(prefix string) {
 }
 
 // transact makes the transaction that build describes, and returns its revision.
-// If something that build read has changed meanwhile, build is asked again, with
-// a fresh transaction, until patience ends.
 func (s *Store) transact(ctx context.Context, what string, build func(*txn) error) (int64, error) {
+	revision, err := s.insist(ctx, build)
+	return revision, classed(err, what)
+}
+
+// insist asks build again, with a fresh transaction, as long as something that
+// build read has changed meanwhile; until patience ends.
+func (s *Store) insist(ctx context.Context, build func(*txn) error) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		revision, made, err := s.attempt(ctx, build)
-		if err != nil {
-			return 0, classed(err, what)
-		}
-		if made {
-			return revision, nil
+		if err != nil || made {
+			return revision, err
 		}
 		if err := pause(ctx, attempt); err != nil {
-			return 0, gabion.Unavailable("%s: others change the same objects all the time; try again", what)
+			return 0, gabion.Unavailable("others change the same objects all the time: try again")
 		}
 	}
 }
+
+// errUnanswered says that a transaction was sent and its fate is not known.
+var errUnanswered = errors.New("no answer to a transaction")
 
 func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision int64, made bool, err error) {
 	t := &txn{ctx: ctx, client: s.client, seen: map[string]*mvccpb.KeyValue{}, claims: map[string]holder{}}
@@ -128,7 +134,10 @@ func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision i
 		return 0, true, nil
 	}
 	reply, err := s.client.Txn(ctx).If(t.guards...).Then(t.writes...).Commit()
-	if err != nil {
+	switch {
+	case err != nil && isOutage(err):
+		return 0, false, fmt.Errorf("%w: %w", errUnanswered, err)
+	case err != nil:
 		return 0, false, err
 	}
 	return reply.Header.Revision, reply.Succeeded, nil

@@ -124,7 +124,7 @@ func TestWatchFromAnySnapshotLeadsToTheNext(t *testing.T) {
 		select {
 		case <-done:
 			running = false
-		case <-time.After(time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 			snap()
 		}
 	}

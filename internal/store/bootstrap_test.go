@@ -1,0 +1,86 @@
+package store_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/store"
+)
+
+func TestBootstrapMakesOneWorldHoweverOftenItRuns(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	orgs := make([]string, 10)
+	keys := make([]gabion.Key, 10)
+	for _, err := range together(10, func(i int) (err error) {
+		orgs[i], keys[i], err = w.Bootstrap(t.Context())
+		return err
+	}) {
+		must(t, err)
+	}
+	for i := range orgs {
+		if orgs[i] != w.org || keys[i] != keys[0] {
+			t.Errorf("got %s, %+v", orgs[i], keys[i])
+		}
+	}
+	if !keys[0].Operator || keys[0].Organization != w.org || !regexp.MustCompile("^EXO[0-9a-f]{24}$").MatchString(keys[0].ID) {
+		t.Errorf("got key %+v", keys[0])
+	}
+	_, err := w.Key(t.Context(), "EXO0")
+	refused(t, err, gabion.CodeNotFound)
+}
+
+func TestSecretsAreSealedAtRest(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, key, err := w.Bootstrap(t.Context())
+	must(t, err)
+	reply, err := w.raw().Get(t.Context(), "gabion/", clientv3.WithPrefix())
+	must(t, err)
+	for _, kv := range reply.Kvs {
+		if bytes.Contains(kv.Value, []byte(key.Secret)) {
+			t.Errorf("%s holds the secret", kv.Key)
+		}
+	}
+
+	other := t.TempDir()
+	s := connect(t, w.embedded.Endpoint(), other, w.log())
+	if _, err := s.Key(t.Context(), key.ID); err == nil || !strings.Contains(err.Error(), "secret.key") {
+		t.Errorf("another server's key opened the secret, or says not how to help: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(other, "short.key"), []byte("short"), 0o600))
+	if _, err := store.LoadSealer(filepath.Join(other, "short.key")); err == nil {
+		t.Error("a key of 5 bytes was taken")
+	}
+}
+
+func TestEpochIsRenewedAtWill(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	first, err := w.Epoch(t.Context())
+	must(t, err)
+	must(t, w.RenewEpoch(t.Context()))
+	second, err := w.Epoch(t.Context())
+	must(t, err)
+	if first == second || first == "" {
+		t.Errorf("epochs %q, %q", first, second)
+	}
+}
+
+func TestConnectRefusesAnotherSchema(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	_, err := w.raw().Put(t.Context(), "gabion/meta/schema", "99")
+	must(t, err)
+	_, err = store.Connect(t.Context(), store.Config{Endpoints: []string{w.embedded.Endpoint()}, Log: w.log()})
+	if err == nil || !strings.Contains(err.Error(), `schema version "99"`) {
+		t.Errorf("got %v", err)
+	}
+}

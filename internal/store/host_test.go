@@ -1,0 +1,103 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gabion/gabion"
+)
+
+func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx, at := t.Context(), time.Now()
+	create := func(hash byte, expires time.Time) [32]byte {
+		token := gabion.JoinToken{Host: "hv1", Hash: [32]byte{hash}, Expires: expires}
+		must(t, w.CreateJoinToken(ctx, token))
+		return token.Hash
+	}
+	refused(t, w.CreateJoinToken(ctx, gabion.JoinToken{Host: "../hv1"}), gabion.CodeInvalid, "host")
+
+	expired := create(1, at)
+	_, err := w.RedeemJoinToken(ctx, expired, at)
+	refused(t, err, gabion.CodeForbidden, "expired")
+	_, err = w.RedeemJoinToken(ctx, [32]byte{9}, at)
+	refused(t, err, gabion.CodeForbidden, "unknown")
+	if hosts, _, _ := w.Hosts(ctx); len(hosts) != 0 {
+		t.Fatalf("joined without a token: %v", hosts)
+	}
+
+	good := create(2, at.Add(time.Minute)) // sweeps the expired one away
+	won := 0
+	for _, err := range together(20, func(int) error { _, err := w.RedeemJoinToken(ctx, good, at); return err }) {
+		if err == nil {
+			won++
+		} else {
+			refused(t, err, gabion.CodeForbidden, "used")
+		}
+	}
+	if won != 1 {
+		t.Errorf("the token was good for %d", won)
+	}
+	_, err = w.RedeemJoinToken(ctx, expired, at.Add(-time.Hour))
+	refused(t, err, gabion.CodeForbidden, "unknown")
+}
+
+func TestHostKeepsItsAgeWhenItJoinsAgain(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.host("hv1")
+	before, _, err := w.Hosts(t.Context())
+	must(t, err)
+	w.host("hv1")
+	after, _, err := w.Hosts(t.Context())
+	must(t, err)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStatusGoesWithItsHost(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	want := gabion.HostStatus{Host: "hv1", Revision: 7, LastSeen: time.Now().UTC(), Version: "1", Error: "no bpffs"}
+	refused(t, w.SaveStatus(ctx, want), gabion.CodeNotFound, "hv1")
+	w.host("hv1")
+	must(t, w.SaveStatus(ctx, want))
+	_, statuses, err := w.Hosts(ctx)
+	must(t, err)
+	if diff := cmp.Diff([]gabion.HostStatus{want}, statuses); diff != "" {
+		t.Error(diff)
+	}
+	must(t, w.DeleteHost(ctx, "hv1"))
+	refused(t, w.DeleteHost(ctx, "hv1"), gabion.CodeNotFound, "hv1")
+	refused(t, w.SaveStatus(ctx, want), gabion.CodeNotFound, "hv1")
+	if _, statuses, _ := w.Hosts(ctx); len(statuses) != 0 {
+		t.Errorf("left behind: %v", statuses)
+	}
+}
+
+func TestInstanceNeedsAHostThatJoined(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	vm := gabion.Instance{Organization: w.org, Name: "vm", Host: "hv1"}
+	refused(t, only(w.CreateInstance(t.Context(), vm)), gabion.CodeInvalid, "hv1", "join")
+	w.host("hv1")
+	var deleted, created int
+	for i, err := range together(2, func(i int) error {
+		if i == 0 {
+			return w.DeleteHost(t.Context(), "hv1")
+		}
+		return only(w.CreateInstance(t.Context(), vm))
+	}) {
+		if err == nil {
+			deleted, created = deleted+1-i, created+i
+		}
+	}
+	if deleted+created != 1 {
+		t.Errorf("%d times deleted, %d times created", deleted, created)
+	}
+}

@@ -1,0 +1,68 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gabion/gabion"
+)
+
+func TestPoisonedValueIsReportedAndConcernsNoOther(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	web := w.group("web")
+	vm := w.instance("vm", web)
+	snapshot, err := w.Snapshot(ctx)
+	must(t, err)
+	events := w.Watch(ctx, snapshot.Change.Revision)
+	raw := w.raw()
+	prefix := "gabion/o/" + w.org
+	poisons := map[string]string{
+		prefix + "/group/bad":          `{"name": 7}`,
+		prefix + "/instance/" + vm:     "\x00\xff",
+		prefix + "/rule/" + web + "/r": `{"direction":"sideways","protocol":"tcp","network":"0.0.0.0/0"}`,
+		prefix + "/rule/" + web + "/s": `{"direction":"ingress","protocol":"tcp","network":"0.0.0.0/0","peer":"` + web + `"}`,
+		prefix + "/state/" + vm:        `[]`,
+		"gabion/host-status/hv1":       `"fine"`,
+	}
+	for key, value := range poisons {
+		_, err := raw.Put(ctx, key, value)
+		must(t, err)
+	}
+	op, err := w.CreateGroup(ctx, gabion.Group{Organization: w.org, Name: "after"})
+	must(t, err)
+
+	p := pictureOf(snapshot)
+	for _, e := range until(t, events, op.Revision) {
+		p.apply(e)
+	}
+	if len(p.groups) != 3 || len(p.rules) != 0 || len(p.instances) != 1 {
+		t.Errorf("the watch tells %d groups, %d rules, %d instances", len(p.groups), len(p.rules), len(p.instances))
+	}
+	if fresh, err := w.Snapshot(ctx); err != nil || len(fresh.Change.Groups) != 3 {
+		t.Errorf("the snapshot tells %d groups, %v", len(fresh.Change.Groups), err)
+	}
+	if groups, err := w.Groups(ctx, w.org); err != nil || len(groups) != 3 {
+		t.Errorf("the list tells %d groups, %v", len(groups), err)
+	}
+	if _, err := w.States(ctx, w.org); err != nil {
+		t.Error(err)
+	}
+	if got := len(w.Poisoned()); got != len(poisons) {
+		t.Errorf("%d of %d are reported: %+v", got, len(poisons), w.Poisoned())
+	}
+
+	for key := range poisons {
+		_, err := raw.Delete(ctx, key)
+		must(t, err)
+	}
+	must(t, only(w.DeleteGroup(ctx, w.org, op.Subject)))
+	last, err := w.Snapshot(ctx)
+	must(t, err)
+	until(t, events, last.Change.Revision)
+	if diff := cmp.Diff(0, len(w.Poisoned())); diff != "" {
+		t.Errorf("what is gone is still reported: %+v", w.Poisoned())
+	}
+}
