@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/client/rest"
 )
 
@@ -37,6 +40,9 @@ other. The exit code is 0 if the connection is allowed and 1 if it is denied.`,
 			}
 			c, err := a.client()
 			if err != nil {
+				return err
+			}
+			if err := identifyEnds(cmd.Context(), c, &request); err != nil {
 				return err
 			}
 			explanation, err := c.Explain(cmd.Context(), request)
@@ -85,6 +91,27 @@ func (f *explainFlags) request(set func(string) bool) (rest.ExplainRequest, erro
 		request.ICMP = &rest.ExactICMP{Type: f.icmpType, Code: f.icmpCode}
 	}
 	return request, nil
+}
+
+// identifyEnds finds the instances that the ends name, and refuses to guess.
+func identifyEnds(ctx context.Context, c *client.Client, request *rest.ExplainRequest) error {
+	all, err := c.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	for _, end := range []*string{&request.From, &request.To} {
+		if _, err := netip.ParseAddr(*end); err == nil {
+			continue
+		}
+		i, err := instances.find(all, *end)
+		if err != nil {
+			return err
+		}
+		if *end != i.Name { // the server knows names, and speaks of what it was asked
+			*end = i.ID
+		}
+	}
+	return nil
 }
 
 func (f *explainFlags) portError(protocol gabion.Protocol) error {

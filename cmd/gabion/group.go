@@ -168,7 +168,7 @@ func usageTable(g rest.SecurityGroup, usage rest.SecurityGroupUsage) *table {
 		empty:  fmt.Sprintf("Nobody uses %s. Delete it: gabion group delete %s", g.Name, g.Name),
 	}
 	if usage.Primary {
-		t.add("organization", "", "primary group: instances that name no group get it")
+		t.add("organization", "-", "primary group: instances that name no group get it")
 	}
 	for _, i := range usage.Instances {
 		t.add("instance", i.Name, "member")

@@ -147,10 +147,10 @@ func TestJSONHasTheContractsFields(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	const db1 = `{"address":"10.0.0.7","instance":{"id":"i","name":"db1"},`
-	allowed := newStub(t, map[string]string{"POST /explain": `{"allowed":true,"summary":"one sentence",
+	allowed := newStub(t, map[string]string{"GET /instance": world()["GET /instance"], "POST /explain": `{"allowed":true,"summary":"one sentence",
 		"from":{"address":"203.0.113.7"},"to":` + db1 + `"verdict":"pass","reason":"rule","security-group":{"id":"g","name":"db"},
 		"rule":{"id":"71000000-0000","flow-direction":"ingress","protocol":"tcp","start-port":22,"end-port":22,"network":"0.0.0.0/0"}}}`})
-	got := allowed.gabion("explain", "--from", "203.0.113.7", "--to", "db1", "--protocol", "TCP", "--port", "22")
+	got := allowed.gabion("explain", "--from", "203.0.113.7", "--to", "web1", "--protocol", "TCP", "--port", "22")
 	want := result{0, `ALLOWED  one sentence
 
   203.0.113.7     -     no instance of yours: decides nothing here
@@ -159,13 +159,13 @@ func TestExplain(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
 		t.Errorf("allowed (-want +got):\n%s", diff)
 	}
-	asked := []string{`POST /explain {"from":"203.0.113.7","port":22,"protocol":"tcp","to":"db1"}`}
+	asked := []string{`POST /explain {"from":"203.0.113.7","port":22,"protocol":"tcp","to":"web1"}`}
 	if diff := cmp.Diff(asked, allowed.changes); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
-	denied := newStub(t, map[string]string{"POST /explain": `{"allowed":false,"summary":"no rule","from":{"address":"203.0.113.7"},"to":` + db1 + `"verdict":"drop","reason":"denied-ingress"}}`})
+	denied := newStub(t, map[string]string{"GET /instance": world()["GET /instance"], "POST /explain": `{"allowed":false,"summary":"no rule","from":{"address":"203.0.113.7"},"to":` + db1 + `"verdict":"drop","reason":"denied-ingress"}}`})
 	for _, format := range []string{"table", "json"} {
-		got := denied.gabion("explain", "--from", "203.0.113.7", "--to", "db1", "--protocol", "icmp", "-o", format)
+		got := denied.gabion("explain", "--from", "203.0.113.7", "--to", "web1", "--protocol", "icmp", "-o", format)
 		if got.code != 1 || got.stderr != "" || !strings.Contains(got.stdout, "denied-ingress") {
 			t.Errorf("denied, -o %s: exit %d, %s%s", format, got.code, got.stdout, got.stderr)
 		}

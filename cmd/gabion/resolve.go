@@ -67,7 +67,8 @@ func (k kind[T]) only(found []T, wanted string) (T, error) {
 	}
 	ids := make([]string, len(found))
 	for i, item := range found {
-		ids[i], _ = k.identity(item)
+		id, _ := k.identity(item)
+		ids[i] = short(id)
 	}
 	var none T
 	return none, &gabion.Error{

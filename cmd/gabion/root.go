@@ -46,6 +46,7 @@ until the first egress rule.`,
 		newOperationCommand(a),
 		newInstanceCommand(a),
 		newHostCommand(a),
+		newServerCommand(a),
 		newVersionCommand(a),
 	)
 	root.SetHelpCommandGroupID(groupOther)

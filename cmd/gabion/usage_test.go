@@ -60,7 +60,7 @@ func TestRefusals(t *testing.T) {
 	for args, want := range map[string]string{
 		"group show wbe":                         `no group "wbe"; gabion group list shows what there is`,
 		"rule delete web 7777":                   `no rule "7777"; gabion rule list shows what there is`,
-		"instance show twin":                     `"twin" is 2 instances; say which by id: 1b000000-0000-4000-8000-000000000000, 1c000000-0000-4000-8000-000000000000`,
+		"instance show twin":                     `"twin" is 2 instances; say which by id: 1b000000, 1c000000`,
 		"rule add web --protocol tcp --from dbb": `no group "dbb"; gabion group list shows what there is`,
 		"rule add web --template telnet":         `no template "telnet"; there are ping, ssh`,
 	} {

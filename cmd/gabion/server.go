@@ -1,0 +1,53 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion/internal/server"
+)
+
+func newServerCommand(a *app) *cobra.Command {
+	var (
+		config       server.Config
+		groupChanges string
+	)
+	cmd := &cobra.Command{
+		Use:     "server",
+		Short:   "Run the server: the API, the policy and the agents' stream",
+		GroupID: groupServices,
+		Long: `Run the server: the API, the policy and the agents' stream.
+
+At its first start it makes its own certificate authority and an operator's key,
+and writes ca.pem and admin.env into its data directory.`,
+		Example: `  gabion server --data-dir /var/lib/gabion --listen 192.0.2.10:8443 --agent-listen 192.0.2.10:8444
+  source /var/lib/gabion/admin.env`,
+		Args: arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case config.DataDir == "":
+				return usagef("--data-dir is missing; name the directory that holds the server's state")
+			case groupChanges != "stopped" && groupChanges != "live":
+				return usagef("--group-changes %q is neither; write stopped or live", groupChanges)
+			}
+			config.LiveGroupChanges = groupChanges == "live"
+			config.Log = a.log()
+			return server.Run(cmd.Context(), config)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&config.DataDir, "data-dir", "", "`DIR` that holds all state; made if it is not there")
+	f.StringVar(&config.Listen, "listen", "127.0.0.1:8443", "`HOST:PORT` of the API")
+	f.StringVar(&config.AgentListen, "agent-listen", "127.0.0.1:8444", "`HOST:PORT` of the agents' stream")
+	f.StringSliceVar(&config.EtcdEndpoints, "etcd-endpoints", nil, "`URLS` of an etcd cluster of yours, separated by commas; without it the embedded one")
+	f.StringVar(&config.Zone, "zone", "ch-gva-2", "`NAME` of the zone; Terraform's provider knows a fixed list")
+	f.StringVar(&groupChanges, "group-changes", "stopped", "`WHEN` instances may change their groups: stopped or live")
+	return cmd
+}
+
+// log is where the services write what happens to them.
+func (a *app) log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, nil))
+}
