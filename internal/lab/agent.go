@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 // Agent is the agent of one host.
 type Agent struct {
 	host    *Host
+	server  *Server
 	args    []string
 	process *Process
 }
@@ -26,7 +29,7 @@ func (h *Host) StartAgent(ctx context.Context, s *Server) (*Agent, error) {
 	if err := os.WriteFile(file, []byte(strings.TrimSpace(token)+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("write join token: %w", err)
 	}
-	a := &Agent{host: h, args: []string{
+	a := &Agent{host: h, server: s, args: []string{
 		s.binary, "agent", "--server", s.agents.String(), "--token-file", file,
 		"--state-dir", filepath.Join(h.lab.Dir(), h.Name), "--name", h.lab.Name(h.Name),
 	}}
@@ -37,6 +40,38 @@ func (h *Host) StartAgent(ctx context.Context, s *Server) (*Agent, error) {
 func (a *Agent) Start() (err error) {
 	a.process, err = a.host.lab.Start(a.host.namespace, a.host.Name, a.args...)
 	return err
+}
+
+// AwaitOnline waits until the server hears of the host.
+func (a *Agent) AwaitOnline(ctx context.Context) error {
+	ctx, cancel := awaiting(ctx)
+	defer cancel()
+	err := poll(ctx, a.process, func() error { return a.online(ctx) })
+	if err != nil {
+		return fmt.Errorf("wait for host %s: %w", a.host.Name, err)
+	}
+	return nil
+}
+
+func (a *Agent) online(ctx context.Context) error {
+	out, err := a.server.Run(ctx, "host", "list", "-o", "json")
+	if err != nil {
+		return err
+	}
+	var hosts []struct{ Name, State, Error string }
+	if err := json.Unmarshal([]byte(out), &hosts); err != nil {
+		return fmt.Errorf("read hosts: %w", err)
+	}
+	for _, h := range hosts {
+		if h.Name != a.host.Name {
+			continue
+		}
+		if h.State == "online" {
+			return nil
+		}
+		return fmt.Errorf("it is %s %s", h.State, h.Error)
+	}
+	return errors.New("it has not joined")
 }
 
 // Kill ends the agent as a crash does.

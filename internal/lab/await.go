@@ -85,3 +85,25 @@ func await[T any](subscribe func(chan<- T, <-chan struct{}) error, arrived func(
 		}
 	}
 }
+
+// pollInterval is how often the lab looks where nothing tells it.
+const pollInterval = 20 * time.Millisecond
+
+// poll looks until all is well, the process ends or ctx does.
+func poll(ctx context.Context, p *Process, look func() error) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		err := look()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-p.Done():
+			return p.failure()
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}

@@ -14,14 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // agentPort is where agents reach the server, on the management network.
 const agentPort = 8444
-
-// pollInterval is how often the lab looks where nothing tells it.
-const pollInterval = 20 * time.Millisecond
 
 // Server is a Gabion server outside the lab, and the command line that talks to it.
 type Server struct {
@@ -68,7 +64,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if s.process, err = s.lab.Start(nil, "server", s.args...); err != nil {
 		return err
 	}
-	if err := s.awaitReady(ctx); err != nil {
+	ctx, cancel := awaiting(ctx)
+	defer cancel()
+	if err := poll(ctx, s.process, func() error { return s.ready(ctx) }); err != nil {
 		return fmt.Errorf("start server: %w", err)
 	}
 	return nil
@@ -76,26 +74,6 @@ func (s *Server) Start(ctx context.Context) (err error) {
 
 // Kill ends the server as a crash does.
 func (s *Server) Kill() error { return s.process.Kill() }
-
-func (s *Server) awaitReady(ctx context.Context) error {
-	ctx, cancel := awaiting(ctx)
-	defer cancel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		err := s.ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-s.process.Done():
-			return s.process.failure()
-		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s: %w", patience, err)
-		}
-	}
-}
 
 func (s *Server) ready(ctx context.Context) error {
 	pem, err := os.ReadFile(filepath.Join(s.Dir, "ca.pem"))

@@ -109,7 +109,11 @@ func (d *demo) startGabion(ctx context.Context) (err error) {
 	}
 	for _, h := range d.lab.Hosts() {
 		d.command("gabion host token " + h.Name)
-		if _, err := h.StartAgent(ctx, d.server); err != nil {
+		agent, err := h.StartAgent(ctx, d.server)
+		if err != nil {
+			return err
+		}
+		if err := agent.AwaitOnline(ctx); err != nil {
 			return err
 		}
 	}
