@@ -7,13 +7,22 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BUILD_FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 PACKETS     ?= 10000000
 
-# Packages that only check, generate and bench need: compilers and rivals.
-DEBIAN_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
+# Debian packages that targets install if they are missing: compilers, guests, rivals.
+CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
+TEST_TOOLS  := qemu-system-x86
+BENCH_TOOLS := iptables ipset nftables
+
+# Debian's cloud kernel, which real guests boot.
+export GABION_GUEST_KERNEL := $(CURDIR)/.cache/guest-kernel
+
+# $(call install,PACKAGES) installs those that are missing.
+install = @missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race check lint generate generated-is-current tools bench fuzz clean
+.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -25,7 +34,7 @@ demo: build ## As root: security groups decide real packets between instances on
 	$(GO) build -trimpath -o bin/gabion-demo ./test/demo
 	bin/gabion-demo
 
-test: build ## As root: every test that fits into ten minutes
+test: build guest-kernel ## As root: every test that fits into ten minutes
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
 
@@ -46,11 +55,21 @@ generated-is-current: generate ## Fail if generated code in the tree differs fro
 	git diff --exit-code --stat
 
 tools:
-	@missing=; for p in $(DEBIAN_TOOLS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then apt-get update -qq && apt-get install -y -qq $$missing >/dev/null; fi
+	$(call install,$(CHECK_TOOLS))
 
-bench: build ## As root: ns per packet of the eBPF programs, side by side, medians and ratios
-	$(GO) test -run '^$$' -bench ProgramRun -benchtime 1x -timeout 30m ./internal/datapath/
+guest-kernel: ## Debian's cloud kernel and QEMU, for tests with real guests
+	$(call install,$(TEST_TOOLS))
+	@if [ ! -d $(GABION_GUEST_KERNEL)/boot ]; then \
+		set -e; rm -rf $(GABION_GUEST_KERNEL).new; mkdir -p $(GABION_GUEST_KERNEL).new; cd $(GABION_GUEST_KERNEL).new; \
+		apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || apt-get update -qq; \
+		apt-get -qq -o APT::Sandbox::User=root download "$$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $$2 }')"; \
+		dpkg-deb -x linux-image-*.deb .; rm linux-image-*.deb; mv $(GABION_GUEST_KERNEL).new $(GABION_GUEST_KERNEL); \
+	fi
+
+bench: ## As root: what filtering costs, beside iptables, ipset and nftables; writes bench/results.json
+	$(call install,$(BENCH_TOOLS))
+	$(GO) build -trimpath -o bin/gabion-bench ./bench
+	bin/gabion-bench
 
 clean: ## Remove what was built
 	rm -rf bin
