@@ -36,7 +36,7 @@ type bpfConfig struct {
 	Flags uint32
 }
 
-type bpfDirection uint32
+type bpfDirection uint8
 
 const (
 	bpfDirectionINGRESS bpfDirection = 0
@@ -49,8 +49,8 @@ type bpfEvent struct {
 	Slot      uint32
 	Lost      uint32
 	Flow      bpfFlowKey
-	Direction uint8
-	Reason    uint8
+	Direction bpfDirection
+	Reason    bpfReason
 	IcmpType  uint8
 	IcmpCode  uint8
 	Pad       [4]uint8
@@ -61,7 +61,7 @@ type bpfFlow struct {
 	LastSeen uint32
 	Epoch    uint32
 	Rule     uint32
-	State    uint8
+	State    bpfFlowState
 	Flags    uint8
 	IcmpType uint8
 	IcmpCode uint8
@@ -80,7 +80,7 @@ type bpfFlowKey struct {
 	Pad      [3]uint8
 }
 
-type bpfFlowState uint32
+type bpfFlowState uint8
 
 const (
 	bpfFlowStateFLOW_HALF_OPEN   bpfFlowState = 1
@@ -98,7 +98,7 @@ type bpfFragment struct {
 	Protocol uint8
 	IcmpType uint8
 	IcmpCode uint8
-	Reason   uint8
+	Reason   bpfReason
 }
 
 type bpfFragmentKey struct {
@@ -107,7 +107,7 @@ type bpfFragmentKey struct {
 	Source      bpfAddress
 	Destination bpfAddress
 	Id          uint32
-	Direction   uint8
+	Direction   bpfDirection
 	Protocol    uint8
 	Pad         [2]uint8
 }
@@ -162,11 +162,82 @@ type bpfNicState struct {
 	Learned      [4]bpfAddress
 }
 
+type bpfPacket struct {
+	_   structs.HostLayout
+	Nic bpfNic
+	Eth struct {
+		_        structs.HostLayout
+		H_dest   [6]uint8
+		H_source [6]uint8
+		H_proto  uint16
+	}
+	Direction bpfDirection
+	Left      bool
+	Ip        struct {
+		_              structs.HostLayout
+		Source         bpfAddress
+		Destination    bpfAddress
+		Upper          uint32
+		End            uint32
+		Body           uint32
+		FragmentOffset uint32
+		FragmentId     uint32
+		Sport          uint16
+		Dport          uint16
+		Version        uint8
+		Protocol       uint8
+		IcmpType       uint8
+		IcmpCode       uint8
+		HopLimit       uint8
+		Place          uint8
+		More           bool
+		_              [1]byte
+	}
+	Quoted struct {
+		_              structs.HostLayout
+		Source         bpfAddress
+		Destination    bpfAddress
+		Upper          uint32
+		End            uint32
+		Body           uint32
+		FragmentOffset uint32
+		FragmentId     uint32
+		Sport          uint16
+		Dport          uint16
+		Version        uint8
+		Protocol       uint8
+		IcmpType       uint8
+		IcmpCode       uint8
+		HopLimit       uint8
+		Place          uint8
+		More           bool
+		_              [1]byte
+	}
+	Key         bpfHalfOpenKey
+	Asked       bpfPolicyKey
+	AskedRemote bpfCidrKey
+	Flow        bpfFlow
+	Datagram    bpfFragmentKey
+	First       bpfFragment
+	Epoch       uint32
+	Now         uint32
+	Rule        uint32
+	Count       uint32
+	Seq         uint32
+	Ack         uint32
+	Payload     uint32
+	TcpFlags    uint8
+	Options     [40]uint8
+	NextOption  uint8
+	_           [2]byte
+	Event       bpfEvent
+}
+
 type bpfPolicyKey struct {
 	_         structs.HostLayout
 	Prefixlen uint32
 	Peer      uint32
-	Direction uint8
+	Direction bpfDirection
 	Protocol  uint8
 	Port      uint16
 }
@@ -176,7 +247,7 @@ type bpfPolicySet struct {
 	Flags uint32
 }
 
-type bpfReason uint32
+type bpfReason uint8
 
 const (
 	bpfReasonREASON_NONE           bpfReason = 0
@@ -234,8 +305,8 @@ type bpfToldKey struct {
 	Remote    bpfAddress
 	Port      uint16
 	Protocol  uint8
-	Direction uint8
-	Reason    uint8
+	Direction bpfDirection
+	Reason    bpfReason
 	Pad       [3]uint8
 }
 
@@ -255,6 +326,7 @@ const (
 	bpfMapNamed           = "named"
 	bpfMapNicStates       = "nic_states"
 	bpfMapNics            = "nics"
+	bpfMapPackets         = "packets"
 	bpfMapPolicies        = "policies"
 	bpfMapPolicySets      = "policy_sets"
 	bpfMapRemoteSets      = "remote_sets"
@@ -264,15 +336,6 @@ const (
 	bpfProgCollectExpired = "collect_expired"
 	bpfProgFromInstance   = "from_instance"
 	bpfProgToInstance     = "to_instance"
-	bpfVarCidrKeyType     = "cidr_key_type"
-	bpfVarCollectionType  = "collection_type"
-	bpfVarDirectionType   = "direction_type"
-	bpfVarEventType       = "event_type"
-	bpfVarFlowKeyType     = "flow_key_type"
-	bpfVarFlowStateType   = "flow_state_type"
-	bpfVarFlowType        = "flow_type"
-	bpfVarPolicyKeyType   = "policy_key_type"
-	bpfVarReasonType      = "reason_type"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -338,6 +401,7 @@ type bpfMapSpecs struct {
 	Named      *ebpf.MapSpec `ebpf:"named"`
 	NicStates  *ebpf.MapSpec `ebpf:"nic_states"`
 	Nics       *ebpf.MapSpec `ebpf:"nics"`
+	Packets    *ebpf.MapSpec `ebpf:"packets"`
 	Policies   *ebpf.MapSpec `ebpf:"policies"`
 	PolicySets *ebpf.MapSpec `ebpf:"policy_sets"`
 	RemoteSets *ebpf.MapSpec `ebpf:"remote_sets"`
@@ -350,15 +414,6 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	CidrKeyType    *ebpf.VariableSpec `ebpf:"cidr_key_type"`
-	CollectionType *ebpf.VariableSpec `ebpf:"collection_type"`
-	DirectionType  *ebpf.VariableSpec `ebpf:"direction_type"`
-	EventType      *ebpf.VariableSpec `ebpf:"event_type"`
-	FlowKeyType    *ebpf.VariableSpec `ebpf:"flow_key_type"`
-	FlowStateType  *ebpf.VariableSpec `ebpf:"flow_state_type"`
-	FlowType       *ebpf.VariableSpec `ebpf:"flow_type"`
-	PolicyKeyType  *ebpf.VariableSpec `ebpf:"policy_key_type"`
-	ReasonType     *ebpf.VariableSpec `ebpf:"reason_type"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -393,6 +448,7 @@ type bpfMaps struct {
 	Named      *ebpf.Map `ebpf:"named"`
 	NicStates  *ebpf.Map `ebpf:"nic_states"`
 	Nics       *ebpf.Map `ebpf:"nics"`
+	Packets    *ebpf.Map `ebpf:"packets"`
 	Policies   *ebpf.Map `ebpf:"policies"`
 	PolicySets *ebpf.Map `ebpf:"policy_sets"`
 	RemoteSets *ebpf.Map `ebpf:"remote_sets"`
@@ -415,6 +471,7 @@ func (m *bpfMaps) Close() error {
 		m.Named,
 		m.NicStates,
 		m.Nics,
+		m.Packets,
 		m.Policies,
 		m.PolicySets,
 		m.RemoteSets,
@@ -428,15 +485,6 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	CidrKeyType    *ebpf.Variable `ebpf:"cidr_key_type"`
-	CollectionType *ebpf.Variable `ebpf:"collection_type"`
-	DirectionType  *ebpf.Variable `ebpf:"direction_type"`
-	EventType      *ebpf.Variable `ebpf:"event_type"`
-	FlowKeyType    *ebpf.Variable `ebpf:"flow_key_type"`
-	FlowStateType  *ebpf.Variable `ebpf:"flow_state_type"`
-	FlowType       *ebpf.Variable `ebpf:"flow_type"`
-	PolicyKeyType  *ebpf.Variable `ebpf:"policy_key_type"`
-	ReasonType     *ebpf.Variable `ebpf:"reason_type"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

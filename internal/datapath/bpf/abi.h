@@ -10,6 +10,8 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#include "reasons.h"
+
 #define ABI_VERSION 1
 
 #define MAX_NICS             1024 /* slots 1..MAX_NICS-1; slot 0 counts frames of unknown NICs */
@@ -38,8 +40,11 @@ struct address {
 	__u8 bytes[16];
 } __attribute__((aligned(4)));
 
+/* Enums fill one byte here. */
+#define BYTE __attribute__((packed))
+
 /* The values of gabion.Direction: the instance's view. */
-enum direction {
+enum BYTE direction {
 	INGRESS = 0,
 	EGRESS = 1,
 };
@@ -100,7 +105,7 @@ struct remote_set {
 struct policy_key {
 	__u32 prefixlen;
 	__be32 peer; /* group number, or PEER_CLASS|class */
-	__u8 direction;
+	enum direction direction;
 	__u8 protocol;
 	__be16 port;
 };
@@ -135,25 +140,25 @@ struct half_open_key {
 	struct flow_key flow;
 };
 
+enum BYTE flow_state {
+	FLOW_HALF_OPEN = 1,
+	FLOW_SYN_ACK = 2,
+	FLOW_ESTABLISHED = 3,
+	FLOW_CLOSING = 4,
+};
+
 /* 40 bytes: with its key and the kernel's header a flow fills 128 bytes exactly. */
 struct flow {
 	__u32 last_seen; /* ticks of 2^20 ns of the monotonic clock */
 	__u32 epoch;
 	__u32 rule;
-	__u8 state; /* enum flow_state */
+	enum flow_state state;
 	__u8 flags; /* FLOW_ bits */
 	__u8 icmp_type; /* of the packet that opened it */
 	__u8 icmp_code;
 	__u32 end[2]; /* by direction: end of what that side has sent */
 	__u32 ack[2]; /* by direction: highest acknowledgment it gave */
 	__u32 packets[2]; /* by direction */
-};
-
-enum flow_state {
-	FLOW_HALF_OPEN = 1,
-	FLOW_SYN_ACK = 2,
-	FLOW_ESTABLISHED = 3,
-	FLOW_CLOSING = 4,
 };
 
 /* FLOW_EGRESS is the flow's direction; the others are shifted left by a side's direction. */
@@ -168,7 +173,7 @@ struct fragment_key {
 	struct address source;
 	struct address destination;
 	__be32 id;
-	__u8 direction;
+	enum direction direction;
 	__u8 protocol; /* 0 for IPv6: later fragments don't know it */
 	__u8 pad[2];
 };
@@ -181,7 +186,7 @@ struct fragment {
 	__u8 protocol;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u8 reason; /* that the first passed for */
+	enum reason reason; /* that the first passed for */
 };
 
 /* named: HASH[named_key]. The servers and routers that the operator named. */
@@ -211,8 +216,8 @@ struct event {
 	__u32 slot;
 	__u32 lost; /* events of this NIC not sent since the last one */
 	struct flow_key flow;
-	__u8 direction; /* of the packet */
-	__u8 reason;
+	enum direction direction; /* of the packet */
+	enum reason reason;
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 pad[4];
@@ -224,8 +229,8 @@ struct told_key {
 	struct address remote;
 	__be16 port; /* the opener's destination port */
 	__u8 protocol;
-	__u8 direction;
-	__u8 reason;
+	enum direction direction;
+	enum reason reason;
 	__u8 pad[3];
 };
 

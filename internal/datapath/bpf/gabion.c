@@ -1,38 +1,230 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * The two programs at an instance's interface, written to be read beside
+ * docs/verdicts.md: each step is one line here, in that page's order.
+ *
+ * A frame that the instance sends comes in at the tap, so tcx ingress is *from*
+ * the instance and tcx egress *to* it. Everywhere else ingress and egress are the
+ * instance's view.
+ */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "arp.h"
+#include "collect.h"
+#include "count.h"
+#include "dhcp.h"
+#include "flow.h"
+#include "fragment.h"
 #include "maps.h"
+#include "nd.h"
+#include "nic.h"
+#include "packet.h"
+#include "parse.h"
+#include "quote.h"
 #include "reasons.h"
 
-/* What the agent needs to know of, but no outer map's key or value tells it. */
-#define EXPORT(type, name) const type *name##_type __attribute__((unused))
-EXPORT(enum reason, reason);
-EXPORT(enum direction, direction);
-EXPORT(enum flow_state, flow_state);
-EXPORT(struct flow, flow);
-EXPORT(struct flow_key, flow_key);
-EXPORT(struct policy_key, policy_key);
-EXPORT(struct cidr_key, cidr_key);
-EXPORT(struct event, event);
-EXPORT(struct collection, collection);
+/* linux/bpf.h of older distributions doesn't know tcx. */
+#define TCX_NEXT -1
+#define TCX_DROP 2
+
+#define ETHERTYPE_QINQ_OLD 0x9100
+
+static __always_inline struct packet *receive(struct __sk_buff *skb, enum direction direction)
+{
+	__u32 zero = 0;
+	struct packet *p = bpf_map_lookup_elem(&packets, &zero);
+
+	if (!p)
+		return NULL;
+	p->direction = direction;
+	p->now = bpf_ktime_get_coarse_ns() >> TICK_BITS;
+	p->rule = 0;
+	p->count = 1;
+	p->payload = 0;
+	p->tcp_flags = 0;
+	p->ip = (struct layers){};
+	if (!know_nic(p, skb->ifindex))
+		p->nic.slot = 0;
+	return p;
+}
+
+static __always_inline bool is_vlan(struct __sk_buff *skb, __be16 type)
+{
+	return skb->vlan_present || type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD) ||
+	       type == bpf_htons(ETHERTYPE_QINQ_OLD);
+}
+
+static __always_inline bool is_ethertype_allowed(struct packet *p)
+{
+	return p->eth.h_proto == bpf_htons(ETH_P_IP) || p->eth.h_proto == bpf_htons(ETH_P_IPV6) ||
+	       p->eth.h_proto == bpf_htons(ETH_P_ARP) ||
+	       (p->direction == EGRESS && p->eth.h_proto == bpf_htons(ETH_P_RARP));
+}
+
+/* Both directions, first. */
+static __always_inline enum reason judge_frame(struct __sk_buff *skb, struct packet *p)
+{
+	if (!p->nic.slot || !know_epoch(p))
+		return DROP_NO_POLICY;
+	if (!load(skb, 0, &p->eth, sizeof(p->eth)))
+		return DROP_MALFORMED;
+	if (is_vlan(skb, p->eth.h_proto))
+		return DROP_VLAN;
+	if (!is_ethertype_allowed(p))
+		return DROP_ETHERTYPE;
+	return REASON_NONE;
+}
+
+/* Fragments, then flows. */
+static __always_inline enum reason judge_packet(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->ip.place == LATER && p->first.reason == PASS_ICMP_ERROR)
+		return PASS_ICMP_ERROR;
+	if (p->ip.place != LATER && is_error(&p->ip) && is_error_of_live_flow(skb, p))
+		return PASS_ICMP_ERROR;
+	set_key(p, &p->ip, p->direction);
+	if (!is_tracked(&p->ip))
+		return ask_packet(p);
+	return judge_flow(p);
+}
+
+static __always_inline enum reason judge(struct __sk_buff *skb, struct packet *p)
+{
+	enum reason reason;
+
+	p->count = packets_in(skb, p);
+	if (!is_fragment(p))
+		return judge_packet(skb, p);
+	reason = place_fragment(p);
+	if (reason)
+		return reason;
+	reason = judge_packet(skb, p);
+	follow_fragment(p, reason);
+	return reason;
+}
+
+/* What an instance needs under any rules, and what it may never say. REASON_NONE is neither. */
+static __always_inline enum reason serve_from_instance(struct __sk_buff *skb, struct packet *p)
+{
+	if (is_dhcp_request(p))
+		return dhcp_from_instance(skb, p);
+	if (is_from_dhcp_server_port(p))
+		return DROP_DHCP_SERVER;
+	if (is_router_message(&p->ip))
+		return DROP_ROUTER;
+	if (is_nd_from_instance(&p->ip))
+		return nd_from_instance(skb, p);
+	if (is_mld(&p->ip))
+		return mld_from_instance(p);
+	if (is_dhcpv6_request(p))
+		return PASS_DHCP;
+	return REASON_NONE;
+}
+
+static __always_inline enum reason serve_to_instance(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->ip.place == WHOLE && is_dhcp_answer(skb, p))
+		return PASS_DHCP;
+	if (is_nd_to_instance(&p->ip))
+		return nd_to_instance(skb, p);
+	if (p->ip.place == WHOLE && is_dhcpv6_answer(p))
+		return PASS_DHCP;
+	return REASON_NONE;
+}
+
+static __always_inline enum reason judge_from_instance(struct __sk_buff *skb, struct packet *p)
+{
+	enum reason reason = judge_frame(skb, p);
+
+	if (reason)
+		return reason;
+	if (!same_mac(p->eth.h_source, p->nic.mac))
+		return DROP_MAC_SPOOF;
+	if (p->eth.h_proto == bpf_htons(ETH_P_RARP))
+		return rarp_from_instance(skb, p);
+	if (p->eth.h_proto == bpf_htons(ETH_P_ARP))
+		return arp_from_instance(skb, p);
+
+	reason = parse_ip(skb, p);
+	if (reason)
+		return reason;
+	if (p->ip.place != LATER) {
+		reason = serve_from_instance(skb, p);
+		if (reason)
+			return reason;
+	}
+	if (!is_own(p, &p->ip.source))
+		return DROP_IP_SPOOF;
+	if (is_group_mac(p->eth.h_dest) || is_multicast(&p->ip.destination))
+		return DROP_MULTICAST;
+	return judge(skb, p);
+}
+
+static __always_inline enum reason judge_to_instance(struct __sk_buff *skb, struct packet *p)
+{
+	enum reason reason = judge_frame(skb, p);
+
+	if (reason)
+		return reason;
+	if (p->eth.h_proto == bpf_htons(ETH_P_ARP))
+		return arp_to_instance(skb, p);
+	if (!is_group_mac(p->eth.h_dest) && !same_mac(p->eth.h_dest, p->nic.mac))
+		return DROP_NOT_FOR_NIC;
+
+	reason = parse_ip(skb, p);
+	if (reason)
+		return reason;
+	if (p->ip.place != LATER) {
+		reason = serve_to_instance(skb, p);
+		if (reason)
+			return reason;
+	}
+	if (!same_mac(p->eth.h_dest, p->nic.mac))
+		return DROP_NOT_FOR_NIC;
+	if (!is_own(p, &p->ip.destination))
+		return DROP_NOT_OWNED;
+	return judge(skb, p);
+}
+
+static __always_inline int finish(struct __sk_buff *skb, struct packet *p, enum reason reason)
+{
+	count(skb, p, reason);
+	if (is_worth_telling(p, reason))
+		tell(p, reason);
+	return passes(reason) ? TCX_NEXT : TCX_DROP;
+}
 
 SEC("tcx/ingress")
 int from_instance(struct __sk_buff *skb)
 {
-	return 2;
+	struct packet *p = receive(skb, EGRESS);
+
+	return p ? finish(skb, p, judge_from_instance(skb, p)) : TCX_DROP;
 }
 
 SEC("tcx/egress")
 int to_instance(struct __sk_buff *skb)
 {
-	return 2;
+	struct packet *p = receive(skb, INGRESS);
+
+	return p ? finish(skb, p, judge_to_instance(skb, p)) : TCX_DROP;
 }
 
+/* Run by the agent, for one NIC after the other. */
 SEC("syscall")
-int collect_expired(struct collection *c)
+int collect_expired(struct collection *collection)
 {
+	__u32 slot = collection->slot;
+	void *table = bpf_map_lookup_elem(&flows, &slot);
+	struct walk walk = { .now = bpf_ktime_get_ns() >> TICK_BITS };
+
+	if (!table)
+		return 0;
+	bpf_for_each_map_elem(table, collect_flow, &walk, 0);
+	collection->live = walk.live;
+	collection->expired = walk.expired;
 	return 0;
 }
 

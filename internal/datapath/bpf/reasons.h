@@ -6,7 +6,7 @@
 #ifndef GABION_REASONS_H
 #define GABION_REASONS_H
 
-enum reason {
+enum __attribute__((packed)) reason {
 	REASON_NONE, /* not decided yet */
 
 	PASS_FLOW,

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What is kept of a verdict: counters of every one, events of what was dropped.
+ */
+#ifndef GABION_COUNT_H
+#define GABION_COUNT_H
+
+#include "flow.h"
+#include "maps.h"
+
+#define EVENT_BURST    100
+#define EVENT_INTERVAL 20000000 /* ns: 50 a second */
+#define TELL_AGAIN     TICKS(60)
+
+static __always_inline void count(struct __sk_buff *skb, struct packet *p, enum reason reason)
+{
+	__u32 index = p->nic.slot * REASON_SLOTS + reason;
+	__u64 *packets = bpf_map_lookup_elem(&verdicts, &index);
+	struct rule_hit *hit;
+
+	if (packets)
+		*packets += p->count;
+	if (!p->rule || !passes(reason))
+		return;
+	hit = bpf_map_lookup_elem(&rule_hits, &p->rule);
+	if (!hit)
+		return;
+	hit->packets += p->count;
+	hit->bytes += skb->len;
+}
+
+/* Frames for others are a bridge's business as usual; frames of unknown NICs have nobody to tell. */
+static __always_inline bool is_worth_telling(struct packet *p, enum reason reason)
+{
+	return !passes(reason) && reason != DROP_NOT_FOR_NIC && reason != DROP_NO_POLICY;
+}
+
+/* Tells whether the like of it was told within the last minute. */
+static __always_inline bool is_told(struct packet *p, enum reason reason)
+{
+	struct told_key key = {
+		.slot = p->nic.slot,
+		.remote = p->key.flow.remote,
+		.port = p->ip.dport,
+		.protocol = p->ip.protocol,
+		.direction = p->direction,
+		.reason = reason,
+	};
+	__u32 *last = bpf_map_lookup_elem(&told, &key);
+
+	if (last && since(p->now, *last) < TELL_AGAIN)
+		return true;
+	bpf_map_update_elem(&told, &key, &p->now, BPF_ANY);
+	return false;
+}
+
+static __always_inline bool send(struct packet *p, struct nic_state *state, enum reason reason)
+{
+	struct event *event = &p->event;
+
+	event->time = bpf_ktime_get_ns();
+	event->slot = p->nic.slot;
+	event->lost = state->events_lost;
+	event->flow = p->key.flow;
+	event->direction = p->direction;
+	event->reason = reason;
+	event->icmp_type = p->ip.icmp_type;
+	event->icmp_code = p->ip.icmp_code;
+	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
+		return false;
+	__sync_fetch_and_sub(&state->events_lost, event->lost);
+	return true;
+}
+
+/* Sends an event: once a minute for each conversation, and so many a second for each NIC. */
+CHECKED_ONCE int tell(struct packet *p, enum reason reason)
+{
+	struct nic_state *state;
+
+	if (!p)
+		return 0;
+	state = state_of(p);
+	set_key(p, &p->ip, p->direction);
+	if (!state || is_told(p, reason))
+		return 0;
+	if (!take(&state->event_time, EVENT_BURST, EVENT_INTERVAL) || !send(p, state, reason))
+		__sync_fetch_and_add(&state->events_lost, 1);
+	return 0;
+}
+
+#endif

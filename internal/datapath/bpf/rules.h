@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Rules: docs/verdicts.md, "Rules". The cost grows neither with rules nor with
+ * members: one lookup for the remote's groups, one for its networks, then one
+ * for each of those groups and one for the networks together.
+ */
+#ifndef GABION_RULES_H
+#define GABION_RULES_H
+
+#include "maps.h"
+#include "packet.h"
+
+#define POLICY_KEY_BITS ((sizeof(struct policy_key) - sizeof(__u32)) * 8)
+#define ADDRESS_BITS    (sizeof(struct address) * 8)
+
+/* The groups that hold the remote, of those that rules on this host name. */
+static __always_inline struct remote_set *groups_of(struct packet *p)
+{
+	struct member_key key = { .net = p->nic.net, .address = p->key.flow.remote };
+	__u32 *set = bpf_map_lookup_elem(&members, &key);
+
+	return set ? bpf_map_lookup_elem(&remote_sets, set) : NULL;
+}
+
+/* What stands for the networks of rules that cover the remote; 0 is none. */
+static __always_inline __u32 class_of(struct packet *p, enum direction direction)
+{
+	__u32 index = p->nic.policy_set * 2 + direction;
+	void *table = bpf_map_lookup_elem(&cidrs, &index);
+	__u32 *class;
+
+	if (!table)
+		return 0;
+	p->asked_remote.prefixlen = ADDRESS_BITS;
+	p->asked_remote.address = p->key.flow.remote;
+	class = bpf_map_lookup_elem(table, &p->asked_remote);
+	return class ? *class : 0;
+}
+
+static __always_inline bool admits(struct packet *p, void *policy, __u32 peer)
+{
+	__u32 *rule;
+
+	p->asked.peer = bpf_htonl(peer);
+	rule = bpf_map_lookup_elem(policy, &p->asked);
+	if (rule)
+		p->rule = *rule;
+	return rule;
+}
+
+/* ICMP is a protocol of rules only where it belongs. */
+static __always_inline bool is_named_by_rules(struct packet *p)
+{
+	__u8 other = p->ip.version == 4 ? IPPROTO_IPV6_ICMP : IPPROTO_IPV4_ICMP;
+
+	return p->key.flow.protocol != other;
+}
+
+static __always_inline bool is_egress_open(struct packet *p)
+{
+	struct policy_set *set = bpf_map_lookup_elem(&policy_sets, &p->nic.policy_set);
+
+	return set && !(set->flags & POLICY_SET_EGRESS_CLOSED);
+}
+
+/*
+ * Asks the rules whether the flow of p->key may begin in that direction towards
+ * that port (network order; for ICMP type<<8|code). p->rule is the rule that
+ * admits it. Everything that tells who the remote is is looked up before the policy:
+ * the agent writes in the opposite order.
+ */
+CHECKED_ONCE enum reason ask(struct packet *p, enum direction direction, __be16 port)
+{
+	enum reason denied = direction == EGRESS ? DROP_DENIED_EGRESS : DROP_DENIED_INGRESS;
+	struct remote_set *set;
+	void *policy;
+	__u32 class;
+
+	if (!p)
+		return DROP_NO_POLICY;
+	p->rule = 0;
+	if (direction == EGRESS && is_egress_open(p))
+		return PASS_EGRESS_OPEN;
+	if (!is_named_by_rules(p))
+		return denied;
+	set = groups_of(p);
+	class = class_of(p, direction);
+	policy = bpf_map_lookup_elem(&policies, &p->nic.policy_set);
+	if (!policy)
+		return DROP_NO_POLICY;
+
+	p->asked.prefixlen = POLICY_KEY_BITS;
+	p->asked.direction = direction;
+	p->asked.protocol = p->key.flow.protocol;
+	p->asked.port = port;
+	for (int i = 0; set && i < GROUPS_PER_REMOTE; i++) {
+		if (!set->groups[i])
+			break;
+		if (admits(p, policy, set->groups[i]))
+			return PASS_RULE;
+	}
+	if (class && admits(p, policy, PEER_CLASS | class))
+		return PASS_RULE;
+	return denied;
+}
+
+#endif
