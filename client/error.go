@@ -72,7 +72,10 @@ func unreachable(err error) error {
 		failed      *url.Error
 		certificate *tls.CertificateVerificationError
 	)
-	if errors.Is(err, context.Canceled) || !errors.As(err, &failed) {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	if !errors.As(err, &failed) {
 		return err
 	}
 	server := "server"

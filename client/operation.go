@@ -47,7 +47,7 @@ func (c *Client) Wait(ctx context.Context, operation rest.Operation) (rest.Opera
 
 // failure is what an operation that ended without success tells.
 func failure(operation rest.Operation) error {
-	code := gabion.CodeInternal
+	var code gabion.Code
 	switch operation.Reason {
 	case rest.OperationReasonIncorrect, rest.OperationReasonUnsupported:
 		code = gabion.CodeInvalid
@@ -59,6 +59,8 @@ func failure(operation rest.Operation) error {
 		code = gabion.CodeConflict
 	case rest.OperationReasonBusy, rest.OperationReasonUnavailable:
 		code = gabion.CodeUnavailable
+	default:
+		code = gabion.CodeInternal
 	}
 	message := operation.Message
 	if message == "" {

@@ -57,6 +57,9 @@ func (a *app) exit(command *cobra.Command, err error) int {
 		return exitDone
 	case errors.Is(err, errDenied):
 		return exitRefused
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.stderr, "gabion: interrupted")
+		return exitRefused
 	case a.running && !errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "gabion: %s\n", oneLine(err.Error()))
 		return exitRefused

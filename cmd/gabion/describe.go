@@ -24,8 +24,9 @@ func traffic(r rest.SecurityGroupRule) string {
 		return protocol + " " + portText(r)
 	case rest.ProtocolICMP, rest.ProtocolIcmpv6:
 		return protocol + " " + icmpText(r)
+	default:
+		return protocol
 	}
-	return protocol
 }
 
 func portText(r rest.SecurityGroupRule) string {

@@ -53,6 +53,7 @@ func stateText(state rest.OperationState) string {
 		return "success: every host that it concerns enforces it"
 	case rest.OperationStatePending:
 		return "pending: made, but not enforced everywhere yet"
+	default:
+		return string(state)
 	}
-	return string(state)
 }
