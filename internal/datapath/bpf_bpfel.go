@@ -237,7 +237,7 @@ type bpfPolicyKey struct {
 	_         structs.HostLayout
 	Prefixlen uint32
 	Peer      uint32
-	Direction bpfDirection
+	Direction uint8
 	Protocol  uint8
 	Port      uint16
 }

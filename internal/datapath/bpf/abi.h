@@ -105,7 +105,7 @@ struct remote_set {
 struct policy_key {
 	__u32 prefixlen;
 	__be32 peer; /* group number, or PEER_CLASS|class */
-	enum direction direction;
+	__u8 direction; /* enum direction */
 	__u8 protocol;
 	__be16 port;
 };
