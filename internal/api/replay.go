@@ -48,7 +48,7 @@ type replays struct {
 // replayed is a change that is being made, or was.
 type replayed struct {
 	done   chan struct{} // closed when answer is there
-	answer *answer       // nil if the change was not made and may be tried again
+	answer *answer       // nil if the change was not made
 }
 
 func newReplays() *replays {
@@ -59,7 +59,8 @@ func newReplays() *replays {
 }
 
 // do makes the change, or finds out how it was answered; it waits for one that
-// is under way. A change that failed for our own reasons is made anew.
+// is under way. A change that was refused changed nothing, and is tried anew: what
+// refused it may be gone.
 func (p *replays) do(ctx context.Context, c *caller, change func() *answer) (*answer, error) {
 	for {
 		entry, first, err := p.entry(c)
@@ -106,7 +107,7 @@ func (p *replays) make(c *caller, entry *replayed, change func() *answer) *answe
 		}
 	}()
 	given := change()
-	if given.isFinal() {
+	if given.status < 300 {
 		entry.answer = given
 	}
 	return given
@@ -153,12 +154,6 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	return a.body.Write(p)
-}
-
-// isFinal tells whether the answer stays the same however often the change is
-// sent: it does unless it says to try again.
-func (a *answer) isFinal() bool {
-	return a.status < 500 && a.status != http.StatusTooManyRequests
 }
 
 func (a *answer) writeTo(w http.ResponseWriter) {
