@@ -197,7 +197,7 @@ var malformations = []malformed{
 	{"POST", rules, ingress(`"protocol":"tcp","security-group":{"id":"{web}","name":"app"}`), 400, "security-group.name:"},
 	{"POST", rules, ingress(`"protocol":"tcp","security-group":{"name":"web","visibility":"public"}`), 400, "security-group.visibility:"},
 	{"POST", rules, ingress(`"protocol":"tcp","security-group":{"name":"web","visibility":"mine"}`), 400, "security-group.visibility:"},
-	{"POST", rules, ingress(`"protocol":"tcp","network":"192.0.2.0/24","start-port":22,"end-port":22`), 409, "{rule}"},
+	{"POST", rules, ingress(`"protocol":"tcp","network":"192.0.2.0/24","start-port":22,"end-port":22,"description":"again"`), 409, "{rule}"},
 	{"POST", rules, ingress(`"protocol":"TCP","network":"192.0.2.0/24","start-port":22,"end-port":22,"description":"other"`), 409, "{rule}"},
 
 	// Several rules at once.
