@@ -79,7 +79,9 @@ func everyPair(l *lab.Lab) []lab.Probe {
 			for _, v6 := range []bool{false, true} {
 				probes = append(probes,
 					lab.Probe{From: from, To: to, Protocol: gabion.TCP, Port: tcpPort, IPv6: v6},
-					lab.Probe{From: from, To: to, Protocol: gabion.UDP, Port: udpPort, IPv6: v6})
+					lab.Probe{From: from, To: to, Protocol: gabion.UDP, Port: udpPort, IPv6: v6},
+					lab.Probe{From: from, To: to, Protocol: gabion.TCP, Port: tcpPort, IPv6: v6, Size: 100_000},
+					lab.Probe{From: from, To: to, Protocol: gabion.UDP, Port: udpPort, IPv6: v6, Size: 4000})
 			}
 		}
 	}

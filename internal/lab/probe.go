@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"sync"
@@ -27,6 +28,7 @@ type Probe struct {
 	Protocol gabion.Protocol // TCP, UDP, ICMP or ICMPv6; the last means IPv6
 	IPv6     bool            // of TCP and UDP
 	Port     uint16          // of TCP and UDP; To serves it
+	Size     int             // of what is sent, in bytes; at least that of a token. Large datagrams are fragmented
 }
 
 func (p Probe) String() string {
@@ -36,6 +38,9 @@ func (p Probe) String() string {
 		if p.IPv6 {
 			s += " over IPv6"
 		}
+	}
+	if p.Size > 0 {
+		s = fmt.Sprintf("%s, %d bytes", s, p.Size)
 	}
 	return s
 }
@@ -105,20 +110,26 @@ func isSilence(err error) bool {
 
 var tokens atomic.Uint64
 
-// exchange sends a token that nobody else sends and wants it back.
+// exchange sends a token that nobody else sends, filled up to the probe's size,
+// and wants it back.
 func (p Probe) exchange(f *os.File) error {
 	token := binary.BigEndian.AppendUint64([]byte("gabion"), tokens.Add(1))
+	token = append(token, make([]byte, max(0, p.Size-len(token)))...)
 	header := echoHeader(p.Protocol)
 	if _, err := f.Write(append(header, token...)); err != nil {
 		return err
 	}
-	answer := make([]byte, 128)
-	n, err := f.Read(answer)
+	answer := make([]byte, len(header)+len(token))
+	read := io.ReadFull
+	if p.Protocol != gabion.TCP {
+		read = func(r io.Reader, b []byte) (int, error) { return r.Read(b) } // one datagram
+	}
+	n, err := read(f, answer)
 	if err != nil {
 		return err
 	}
 	if got := answer[min(len(header), n):n]; !bytes.Equal(got, token) {
-		return fmt.Errorf("answer %x is not %x", got, token)
+		return fmt.Errorf("an answer of %d bytes is not what was sent", n)
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func (d *demo) explainUse() {
 	guest := d.guests["lb1"]
 	d.step("Left running (KEEP=1)")
 	for _, l := range [][2]string{
-		{"set -a; source " + filepath.Join(d.server.Dir, "admin.env") + "; set +a", "credentials"},
+		{"source " + filepath.Join(d.server.Dir, "admin.env"), "credentials"},
 		{d.binary + " group list", "and rule, instance, host"},
 		{d.binary + " explain --from " + d.lab.Outside.Addr4.String() + " --to db1 --protocol tcp --port 5432", "who decides"},
 		{"ip netns exec " + guest.Namespace().Name + " bash", "a shell inside lb1; likewise the others"},
