@@ -1,0 +1,131 @@
+package api_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/api"
+	"github.com/gabion/gabion/test/contract"
+)
+
+const (
+	key    = "EXO0123456789abcdef01234567"
+	secret = "not-a-secret"
+	org    = "0b5cd1a3-57d0-4b1a-8a25-3ad9a6e3a1d0"
+	id     = "5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11"
+	opID   = "c19542b7-d269-4bd4-bf7c-2cae36d066d3"
+)
+
+// fakeStore does what its fields say, for what a real store does only when it
+// fails. What has no field here must not be called.
+type fakeStore struct {
+	api.Store
+	operator    bool
+	createGroup func(gabion.Group) (gabion.Operation, error)
+	groups      func() ([]gabion.Group, error)
+	groupRules  func() ([]gabion.Rule, error)
+	addRules    func([]gabion.Rule) (gabion.Operation, error)
+	deleteRule  func() (gabion.Operation, error)
+	operation   func() (gabion.Operation, error)
+	finish      func(gabion.Operation) error
+}
+
+func (f *fakeStore) Key(_ context.Context, id string) (gabion.Key, error) {
+	if id != key {
+		return gabion.Key{}, gabion.NotFound("API key", id)
+	}
+	return gabion.Key{ID: key, Secret: secret, Organization: org, Operator: f.operator}, nil
+}
+
+func (f *fakeStore) CreateGroup(_ context.Context, g gabion.Group) (gabion.Operation, error) {
+	return f.createGroup(g)
+}
+
+func (f *fakeStore) Groups(context.Context, string) ([]gabion.Group, error) { return f.groups() }
+
+func (f *fakeStore) Rules(context.Context, string) ([]gabion.Rule, error) { return nil, nil }
+
+func (f *fakeStore) GroupRules(context.Context, string, string) ([]gabion.Rule, error) {
+	return f.groupRules()
+}
+
+func (f *fakeStore) AddRules(_ context.Context, _, _ string, rules []gabion.Rule) (gabion.Operation, error) {
+	return f.addRules(rules)
+}
+
+func (f *fakeStore) DeleteRule(context.Context, string, string, string) (gabion.Operation, error) {
+	return f.deleteRule()
+}
+
+func (f *fakeStore) Operation(context.Context, string, string) (gabion.Operation, error) {
+	return f.operation()
+}
+
+func (f *fakeStore) FinishOperation(_ context.Context, op gabion.Operation) error {
+	return f.finish(op)
+}
+
+// awaiting is an Enforcement that misses these hosts.
+type awaiting []string
+
+func (a awaiting) Await(context.Context, int64) []string { return a }
+
+func newHandler(t *testing.T, store api.Store, missing ...string) http.Handler {
+	t.Helper()
+	return api.New(api.Config{
+		Store: store, Enforcement: awaiting(missing), Zone: "ch-gva-2",
+		Ready: func(context.Context) error { return nil },
+		Log:   slog.New(slog.DiscardHandler),
+	})
+}
+
+// answer is what a handler said.
+type answer struct {
+	status                  int
+	state, message, problem string
+	header                  http.Header
+}
+
+// ask sends a signed request, and holds the answer against the contract.
+func ask(t *testing.T, h http.Handler, method, route, body string) answer {
+	t.Helper()
+	return askAt(t, h, method, route, body, time.Now().Add(5*time.Minute))
+}
+
+func askAt(t *testing.T, h http.Handler, method, route, body string, expires time.Time) answer {
+	t.Helper()
+	r := httptest.NewRequest(method, "/v2"+route, strings.NewReader(body))
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%s %s\n%s\n\n\n%d", method, "/v2"+route, body, expires.Unix())
+	r.Header.Set("Authorization", fmt.Sprintf("EXO2-HMAC-SHA256 credential=%s,expires=%d,signature=%s",
+		key, expires.Unix(), base64.StdEncoding.EncodeToString(mac.Sum(nil))))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if err := contract.Check(r, w.Result(), w.Body.Bytes()); err != nil {
+		t.Errorf("%s %s was answered %d %s: %v", method, route, w.Code, w.Body, err)
+	}
+	var said struct{ State, Message, Detail string }
+	if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil {
+		t.Fatalf("%s %s was answered %d %s: %v", method, route, w.Code, w.Body, err)
+	}
+	return answer{status: w.Code, state: said.State, message: said.Message, problem: said.Detail, header: w.Header()}
+}
+
+// made is the operation of a change that was just made.
+func made() gabion.Operation {
+	return gabion.Operation{
+		ID: opID, Organization: org, State: gabion.OperationPending, Revision: 7,
+		Command: "create-security-group", Kind: "security-group", Subject: id,
+	}
+}
