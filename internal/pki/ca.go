@@ -115,6 +115,9 @@ func createCA(path string, key *ecdsa.PrivateKey) (*CA, error) {
 	return &CA{cert: cert, key: key}, nil
 }
 
+// Raw is the authority's own certificate, DER.
+func (ca *CA) Raw() []byte { return ca.cert.Raw }
+
 // Certificate is the authority's own certificate.
 func (ca *CA) Certificate() *x509.Certificate { return ca.cert }
 

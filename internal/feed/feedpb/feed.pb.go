@@ -353,6 +353,7 @@ type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	StoreEpoch    string                 `protobuf:"bytes,3,opt,name=store_epoch,json=storeEpoch,proto3" json:"store_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +398,13 @@ func (x *Ack) GetRevision() int64 {
 func (x *Ack) GetError() string {
 	if x != nil {
 		return x.Error
+	}
+	return ""
+}
+
+func (x *Ack) GetStoreEpoch() string {
+	if x != nil {
+		return x.StoreEpoch
 	}
 	return ""
 }
@@ -1146,6 +1154,59 @@ func (x *NIC) GetManaged() bool {
 	return false
 }
 
+// State is what a host keeps on its disk: the whole view, as one delta.
+type State struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StoreEpoch    string                 `protobuf:"bytes,1,opt,name=store_epoch,json=storeEpoch,proto3" json:"store_epoch,omitempty"`
+	View          *Delta                 `protobuf:"bytes,2,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *State) Reset() {
+	*x = State{}
+	mi := &file_feed_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *State) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*State) ProtoMessage() {}
+
+func (x *State) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use State.ProtoReflect.Descriptor instead.
+func (*State) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *State) GetStoreEpoch() string {
+	if x != nil {
+		return x.StoreEpoch
+	}
+	return ""
+}
+
+func (x *State) GetView() *Delta {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
 var File_feed_proto protoreflect.FileDescriptor
 
 const file_feed_proto_rawDesc = "" +
@@ -1171,10 +1232,12 @@ const file_feed_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x1f\n" +
 	"\vstore_epoch\x18\x03 \x01(\tR\n" +
 	"storeEpoch\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"7\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\"X\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"\xba\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1f\n" +
+	"\vstore_epoch\x18\x03 \x01(\tR\n" +
+	"storeEpoch\"\xba\x01\n" +
 	"\vObservation\x12B\n" +
 	"\arunning\x18\x01 \x03(\v2(.gabion.feed.v1.Observation.RunningEntryR\arunning\x12+\n" +
 	"\x11unprotected_ports\x18\x02 \x03(\tR\x10unprotectedPorts\x1a:\n" +
@@ -1237,7 +1300,11 @@ const file_feed_proto_rawDesc = "" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\fR\x03mac\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\fR\taddresses\x12\x18\n" +
-	"\amanaged\x18\x04 \x01(\bR\amanaged2\xd1\x01\n" +
+	"\amanaged\x18\x04 \x01(\bR\amanaged\"S\n" +
+	"\x05State\x12\x1f\n" +
+	"\vstore_epoch\x18\x01 \x01(\tR\n" +
+	"storeEpoch\x12)\n" +
+	"\x04view\x18\x02 \x01(\v2\x15.gabion.feed.v1.DeltaR\x04view2\xd1\x01\n" +
 	"\x04Feed\x12>\n" +
 	"\x04Join\x12\x1b.gabion.feed.v1.JoinRequest\x1a\x19.gabion.feed.v1.JoinReply\x12@\n" +
 	"\x05Renew\x12\x1c.gabion.feed.v1.RenewRequest\x1a\x19.gabion.feed.v1.JoinReply\x12G\n" +
@@ -1255,7 +1322,7 @@ func file_feed_proto_rawDescGZIP() []byte {
 	return file_feed_proto_rawDescData
 }
 
-var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_feed_proto_goTypes = []any{
 	(*JoinRequest)(nil),   // 0: gabion.feed.v1.JoinRequest
 	(*RenewRequest)(nil),  // 1: gabion.feed.v1.RenewRequest
@@ -1273,13 +1340,14 @@ var file_feed_proto_goTypes = []any{
 	(*Member)(nil),        // 13: gabion.feed.v1.Member
 	(*Instance)(nil),      // 14: gabion.feed.v1.Instance
 	(*NIC)(nil),           // 15: gabion.feed.v1.NIC
-	nil,                   // 16: gabion.feed.v1.Observation.RunningEntry
+	(*State)(nil),         // 16: gabion.feed.v1.State
+	nil,                   // 17: gabion.feed.v1.Observation.RunningEntry
 }
 var file_feed_proto_depIdxs = []int32{
 	4,  // 0: gabion.feed.v1.AgentMessage.hello:type_name -> gabion.feed.v1.Hello
 	5,  // 1: gabion.feed.v1.AgentMessage.ack:type_name -> gabion.feed.v1.Ack
 	6,  // 2: gabion.feed.v1.AgentMessage.observation:type_name -> gabion.feed.v1.Observation
-	16, // 3: gabion.feed.v1.Observation.running:type_name -> gabion.feed.v1.Observation.RunningEntry
+	17, // 3: gabion.feed.v1.Observation.running:type_name -> gabion.feed.v1.Observation.RunningEntry
 	8,  // 4: gabion.feed.v1.ServerMessage.snapshot_begin:type_name -> gabion.feed.v1.SnapshotBegin
 	10, // 5: gabion.feed.v1.ServerMessage.delta:type_name -> gabion.feed.v1.Delta
 	9,  // 6: gabion.feed.v1.ServerMessage.in_sync:type_name -> gabion.feed.v1.InSync
@@ -1288,17 +1356,18 @@ var file_feed_proto_depIdxs = []int32{
 	14, // 9: gabion.feed.v1.Delta.instances:type_name -> gabion.feed.v1.Instance
 	12, // 10: gabion.feed.v1.Group.rules:type_name -> gabion.feed.v1.Rule
 	15, // 11: gabion.feed.v1.Instance.nics:type_name -> gabion.feed.v1.NIC
-	0,  // 12: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
-	1,  // 13: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
-	3,  // 14: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
-	2,  // 15: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
-	2,  // 16: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
-	7,  // 17: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 12: gabion.feed.v1.State.view:type_name -> gabion.feed.v1.Delta
+	0,  // 13: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
+	1,  // 14: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
+	3,  // 15: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
+	2,  // 16: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
+	2,  // 17: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
+	7,  // 18: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
+	16, // [16:19] is the sub-list for method output_type
+	13, // [13:16] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_feed_proto_init() }
@@ -1322,7 +1391,7 @@ func file_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_proto_rawDesc), len(file_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

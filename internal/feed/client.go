@@ -1,0 +1,164 @@
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gabion/gabion/internal/pki"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+// Position is a point of a store's history.
+type Position struct {
+	Epoch    string
+	Revision int64
+}
+
+// Receiver is told what the host's policy is, in order and one call at a time. It
+// may block: the server then holds back. What it is given is not changed any more.
+type Receiver interface {
+	// Replace says that this is the whole view from now on.
+	Replace(epoch string, v *policy.View)
+	// Change says what is different, maybe nothing but the revision.
+	Change(d *policy.Delta)
+}
+
+// ClientConfig is what the host's end stands on.
+type ClientConfig struct {
+	Server   string // host:port
+	Version  string // of the agent
+	Identity *pki.Identity
+	// Held is the position of the view that the host starts with; zero if it has none.
+	Held     Position
+	Receiver Receiver
+	// SaveIdentity keeps a renewed identity for the next start.
+	SaveIdentity func(*pki.Identity) error
+	Log          *slog.Logger
+}
+
+// Delays between attempts to reach a server: the first is short, each further one
+// up to twice as long, and all are random, so that hosts that lost their server
+// together do not come back together.
+const (
+	firstDelay = 200 * time.Millisecond
+	lastDelay  = 10 * time.Second
+)
+
+// Client is the host's end of the stream.
+type Client struct {
+	config      ClientConfig
+	incarnation string
+
+	mu       sync.Mutex
+	identity *pki.Identity
+	stream   *stream // nil while there is none
+	running  map[string]bool
+
+	held Position // of Run's goroutine
+}
+
+// NewClient is the host's end; Run connects it.
+func NewClient(c ClientConfig) *Client {
+	return &Client{config: c, incarnation: uuid.NewString(), identity: c.Identity, held: c.Held}
+}
+
+func (c *Client) String() string { return "feed" }
+
+// Run keeps a stream to the server until ctx ends. A server that is away is tried
+// for ever: the host enforces what it has.
+func (c *Client) Run(ctx context.Context) error {
+	log := c.config.Log
+	failures := 0
+	for ctx.Err() == nil {
+		inSync, err := c.connectOnce(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if inSync {
+			failures = 0
+		}
+		if failures == 0 {
+			log.Warn("no stream from the server; the policy in force stays", "server", c.config.Server, "error", err)
+		}
+		sleep(ctx, delay(failures))
+		failures++
+	}
+	return nil
+}
+
+func delay(failures int) time.Duration {
+	most := lastDelay
+	if failures < 6 {
+		most = min(most, firstDelay<<failures)
+	}
+	return most/2 + rand.N(most/2)
+}
+
+// connectOnce holds one stream until it ends, and tells whether it ever was in sync.
+func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := connect(c.config.Server, c.currentIdentity().TLS())
+	if err != nil {
+		return false, err
+	}
+	defer conn.close()
+	rpc, err := conn.Sync(ctx)
+	if err != nil {
+		return false, conn.explain(err)
+	}
+	s := newStream(c, rpc)
+	defer c.attach(nil)
+	err = s.run(ctx)
+	return s.inSync, conn.explain(err)
+}
+
+// attach lets the stream be the one that acks and observations go to.
+func (c *Client) attach(s *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stream = s
+	if s != nil {
+		s.out.observe(c.running)
+	}
+}
+
+func (c *Client) currentIdentity() *pki.Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.identity
+}
+
+// Ack says that the host enforces its policy as of the position, or why it does
+// not. It never blocks; while there is no stream it is dropped, since the next
+// one asks anew.
+func (c *Client) Ack(at Position, problem error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stream != nil {
+		c.stream.out.acknowledge(at, problem)
+	}
+}
+
+// Observe says which of all the host's instances run. It never blocks. The map is
+// not changed any more.
+func (c *Client) Observe(running map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = running
+	if c.stream != nil {
+		c.stream.out.observe(running)
+	}
+}
+
+// Connected tells whether there is a stream that is in sync.
+func (c *Client) Connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stream != nil
+}

@@ -1,0 +1,52 @@
+package feed
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/gabion/gabion/internal/feed/feedpb"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+var (
+	EncodeDelta = encodeDelta
+	DecodeDelta = decodeDelta
+	Chunks      = chunks
+
+	RenewIdentity = renew
+)
+
+const (
+	Window      = window
+	ChunkWeight = chunkWeight
+	MaxDelta    = maxDelta
+)
+
+// Tracker is the server's record of who enforces what.
+type Tracker struct{ *tracker }
+
+func NewTracker() Tracker { return Tracker{newTracker()} }
+
+func (t Tracker) Forgotten(host string, revision int64)    { t.forgotten(host, revision) }
+func (t Tracker) Concern(host string, revision int64)      { t.concern(host, revision) }
+func (t Tracker) Enforce(host string, revision int64) bool { return t.enforce(host, revision) }
+func (t Tracker) Missing(revision int64) []string          { return t.missing(revision) }
+
+// Take lets a host that holds what is at that position take one message of a server.
+func Take(host *ClientConfig, m *feedpb.ServerMessage) error {
+	host.Log = slog.New(slog.DiscardHandler)
+	s := newStream(NewClient(*host), nil)
+	s.inSync = true // no sender is needed
+	err := s.take(context.Background(), m)
+	if err == io.EOF {
+		panic("a message ended the stream")
+	}
+	return err
+}
+
+// Nobody is a receiver that forgets.
+type Nobody struct{}
+
+func (Nobody) Replace(string, *policy.View) {}
+func (Nobody) Change(*policy.Delta)         {}

@@ -1,0 +1,132 @@
+package feed
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gabion/gabion"
+)
+
+const (
+	// pause is between two writes of one host's status: the first ack is stored
+	// at once, a stream of them once a pause.
+	pause = 200 * time.Millisecond
+	// heartbeat is how often the store hears that a host is there.
+	heartbeat = 30 * time.Second
+	// maxError is how much of a host's error is kept, in bytes.
+	maxError = 1024
+)
+
+// reports carries what one host says of itself to the store, the newest of it
+// when the store is slow.
+type reports struct {
+	store Store
+	news  chan struct{} // holds one element when there is something to save
+
+	mu      sync.Mutex
+	latest  gabion.HostStatus
+	running map[string]bool // seen and not saved yet
+}
+
+func newReports(s *Server, host, version string) *reports {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &reports{
+		store:  s.store,
+		news:   make(chan struct{}, 1),
+		latest: gabion.HostStatus{Host: host, Revision: s.tracker.enforced(host), Version: clip(version)},
+	}
+	r.signal()
+	return r
+}
+
+// clip makes of a host's text one that is fit to be stored.
+func clip(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxError)], "")
+}
+
+func (r *reports) signal() {
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+func (r *reports) status(enforced int64, problem string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latest.Revision, r.latest.Error = enforced, clip(problem)
+	r.signal()
+}
+
+func (r *reports) observe(running map[string]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(running)
+	r.signal()
+}
+
+func (r *reports) add(running map[string]bool) {
+	if r.running == nil {
+		r.running = map[string]bool{}
+	}
+	maps.Copy(r.running, running)
+}
+
+// run saves until ctx ends, or until the store says that the host was deleted.
+func (r *reports) run(ctx context.Context) error {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-r.news:
+		case <-beat.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := r.save(ctx); gabion.CodeOf(err) == gabion.CodeNotFound {
+			return errDeleted(r.latest.Host)
+		} else if err != nil {
+			r.signal() // the store will have it when it is back
+		}
+		sleep(ctx, pause)
+	}
+}
+
+func (r *reports) save(ctx context.Context) error {
+	status, running := r.take()
+	if err := r.store.SaveStatus(ctx, status); err != nil {
+		r.giveBack(running)
+		return err
+	}
+	if len(running) == 0 {
+		return nil
+	}
+	if err := r.store.SaveObserved(ctx, status.Host, running); err != nil {
+		r.giveBack(running)
+		return err
+	}
+	return nil
+}
+
+func (r *reports) take() (gabion.HostStatus, map[string]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status, running := r.latest, r.running
+	status.LastSeen = time.Now()
+	r.running = nil
+	return status, running
+}
+
+// giveBack keeps what could not be saved, unless the host has said otherwise since.
+func (r *reports) giveBack(running map[string]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	newer := r.running
+	r.running = nil
+	r.add(running)
+	r.add(newer)
+}
