@@ -93,7 +93,7 @@ func (h *Host) AddGuest(name string) (*Guest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add guest %s: %w", name, err)
 	}
-	number := byte(firstGuest + len(h.lab.guests))
+	number := h.lab.nextNumber()
 	g := &Guest{
 		Endpoint:  newEndpoint(name, ns, numbered(guestNetwork4, number), numbered(guestNetwork6, number)),
 		Host:      h,

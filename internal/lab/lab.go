@@ -47,6 +47,7 @@ type Lab struct {
 	bridge    netlink.Link // of the fabric
 	hosts     []*Host
 	guests    []*Guest
+	taps      []*Tap
 	closing   sync.Once
 	closed    error
 	processes []*Process
@@ -101,6 +102,9 @@ func (l *Lab) close() error {
 	var err error
 	for _, p := range slices.Backward(l.processes) {
 		err = errors.Join(err, p.Stop())
+	}
+	for _, t := range l.taps {
+		err = errors.Join(err, t.Close())
 	}
 	for _, e := range l.Endpoints() {
 		err = errors.Join(err, e.close())
@@ -201,6 +205,9 @@ func (l *Lab) buildManagement() (err error) {
 	}
 	return addAddresses(l.home, bridge, numbered(l.managementNetwork(), routerNumber))
 }
+
+// nextNumber is the number of the next machine in the guests' network.
+func (l *Lab) nextNumber() byte { return byte(firstGuest + len(l.guests) + len(l.taps)) }
 
 // numbered is the n-th address of the network, with the network's length.
 func numbered(network netip.Prefix, n byte) netip.Prefix {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/lab"
@@ -167,5 +168,39 @@ func TestUntilEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := capture.Until(ctx, func(lab.Frame) bool { return false }); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestTap(t *testing.T) {
+	l := build(t)
+	tap, err := l.Hosts()[0].AddTap("c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := l.Guests()[2]
+	capture, err := guest.Capture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer capture.Close()
+	out := append(append(guest.MAC[:], tap.MAC[:]...), append([]byte{0x88, 0xb5}, make([]byte, 46)...)...)
+	if err := tap.Send(out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := capture.Until(t.Context(), func(f lab.Frame) bool { return bytes.Equal(f.Wire(), out) }); err != nil {
+		t.Error(err)
+	}
+	back := append(append(tap.MAC[:], guest.MAC[:]...), out[12:]...)
+	if err := guest.Send(back); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.Now().Add(5 * time.Second); ; {
+		got, err := tap.Next(late)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(got, back) {
+			return
+		}
 	}
 }
