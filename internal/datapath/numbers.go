@@ -58,6 +58,7 @@ type register struct {
 	taken   [kindCount]map[uint32]struct{}
 	last    [kindCount]uint32 // given; the search goes on behind it, so a free number rests for long
 	limit   [kindCount]uint32 // first number that is too large
+	room    int               // for numbers of all kinds
 	round   uint64
 	fresh   []ID // given in this round
 }
@@ -68,7 +69,7 @@ type numbered struct {
 }
 
 func newRegister(l Limits) *register {
-	r := &register{numbers: map[ID]*numbered{}}
+	r := &register{numbers: map[ID]*numbered{}, room: l.IDs}
 	for k := range r.taken {
 		r.taken[k] = map[uint32]struct{}{}
 		r.limit[k] = PeerClass // groups and classes share 32 bits with a flag
@@ -99,21 +100,39 @@ func (r *register) Number(k Kind, name [16]byte) (uint32, error) {
 		n.round = r.round
 		return n.number, nil
 	}
-	number, err := r.free(k)
+	return r.give(id, r.round)
+}
+
+func (r *register) give(id ID, round uint64) (uint32, error) {
+	number, err := r.free(id.Kind)
 	if err != nil {
 		return 0, err
 	}
-	r.numbers[id] = &numbered{number: number, round: r.round}
-	r.taken[k][number] = struct{}{}
-	r.last[k] = number
+	r.numbers[id] = &numbered{number: number, round: round}
+	r.taken[id.Kind][number] = struct{}{}
+	r.last[id.Kind] = number
 	r.fresh = append(r.fresh, id)
 	return number, nil
 }
 
+// borrowed gives numbers for what only stands while a change is written: asking
+// does not make them used.
+type borrowed struct{ *register }
+
+func (b borrowed) Number(k Kind, name [16]byte) (uint32, error) {
+	id := ID{Kind: k, Name: name}
+	if n, ok := b.numbers[id]; ok {
+		return n.number, nil
+	}
+	return b.give(id, 0)
+}
+
 func (r *register) free(k Kind) (uint32, error) {
-	room := r.limit[k] - 1
-	if uint32(len(r.taken[k])) >= room {
-		return 0, exceeds("this host", int(room), k.String()+"s")
+	if room := int(r.limit[k]) - 1; len(r.taken[k]) >= room {
+		return 0, exceeds("this host", room, k.String()+"s")
+	}
+	if len(r.numbers) >= r.room {
+		return 0, exceeds("this host", r.room, "numbers of groups, rules, classes and sets")
 	}
 	for n := r.last[k] + 1; ; n++ {
 		if n >= r.limit[k] {

@@ -21,6 +21,7 @@ const (
 	EgressClosed        = 1          // POLICY_SET_EGRESS_CLOSED
 	groupsPerRemote     = 16         // GROUPS_PER_REMOTE
 	addressesPerFamily  = 8          // ADDRESSES_PER_FAMILY
+	reasonSlots         = 64         // REASON_SLOTS
 	policyKeyBitsNoPort = 48         // of a policy key, peer to protocol; its port has 16 more
 )
 
@@ -76,6 +77,7 @@ type Limits struct {
 	RemoteSets int // with set 0, which is empty
 	Rules      int // with slot 0, which is no rule
 	Members    int
+	IDs        int // numbered things of all kinds
 	Policies   int // of one policy set
 	CIDRs      int // of one policy set and direction
 }

@@ -1,0 +1,395 @@
+package datapath_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/datapath"
+	"github.com/gabion/gabion/internal/policy"
+	"github.com/gabion/gabion/internal/privilege"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// host is a network namespace with a datapath of its own.
+type host struct {
+	*datapath.Datapath
+	dir    string
+	writes *writeCount
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	privilege.Require(t)
+	enterNamespace(t)
+	h := &host{
+		dir:    fmt.Sprintf("/sys/fs/bpf/gabion-dp-%d-%d", os.Getpid(), time.Now().UnixNano()),
+		writes: &writeCount{},
+	}
+	h.open(t)
+	t.Cleanup(func() { h.remove(t) })
+	return h
+}
+
+// enterNamespace moves the test into a network namespace that ends with it: the
+// thread is never given back.
+func enterNamespace(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *host) open(t *testing.T) {
+	t.Helper()
+	d, err := datapath.Open(datapath.Config{Dir: h.dir, Log: slog.New(h.writes)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Datapath = d
+}
+
+// reopen is what a restarted agent does.
+func (h *host) reopen(t *testing.T) {
+	t.Helper()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.open(t)
+}
+
+// remove cleans up, and makes sure that nothing outlives it.
+func (h *host) remove(t *testing.T) {
+	t.Helper()
+	ids, err := h.MapIDs()
+	if err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(h.Close(), datapath.Remove(h.dir)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(h.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", h.dir, err)
+	}
+	for _, id := range ids {
+		awaitGone(t, id)
+	}
+}
+
+// awaitGone waits for a map to be freed, which the kernel does after a grace period.
+func awaitGone(t *testing.T, id ebpf.MapID) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		m, err := ebpf.NewMapFromID(id)
+		if errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if err == nil {
+			m.Close()
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("map %d is leaked", id)
+			return
+		}
+	}
+}
+
+// addInterface makes a veth pair and returns the ifindex of the end with that name.
+func addInterface(t *testing.T, name string) int {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: name + "p"}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Attrs().Index
+}
+
+func deleteInterface(t *testing.T, name string) {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(l)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeCount is a log handler that counts what the datapath says it wrote.
+type writeCount struct{ n int64 }
+
+func (c *writeCount) Enabled(context.Context, slog.Level) bool { return true }
+func (c *writeCount) WithAttrs([]slog.Attr) slog.Handler       { return c }
+func (c *writeCount) WithGroup(string) slog.Handler            { return c }
+func (c *writeCount) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindInt64 {
+			c.n += a.Value.Int64()
+		}
+		return true
+	})
+	return nil
+}
+
+func (h *host) apply(t tester, v *policy.View, links map[string]int) {
+	t.Helper()
+	h.writes.n = 0
+	var partial *datapath.PartialError
+	if err := h.Apply(context.Background(), v, links); err != nil && !errors.As(err, &partial) {
+		t.Fatal(err)
+	}
+}
+
+// check holds the kernel against the compiler.
+func (h *host) check(t tester) {
+	t.Helper()
+	actual, err := h.Actual()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(h.Expected(), actual, sameInKernel); diff != "" {
+		t.Fatalf("the maps hold something else (-want +got):\n%s", diff)
+	}
+}
+
+func TestApplyArrivesAndStays(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{"tap0": addInterface(t, "tap0")}
+	view := oneRule(gabion.Rule{}, gabion.Rule{Peer: gabion.Peer{Group: "group-0"}})
+	view.Members["m"] = &policy.Member{
+		Instance: "m", Organization: "org-a", Groups: []string{"group-0"},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1")},
+	}
+
+	h.apply(t, view, links)
+	h.check(t)
+	if h.writes.n == 0 {
+		t.Fatal("the first policy took no writes")
+	}
+	h.apply(t, view, links)
+	if h.writes.n != 0 {
+		t.Errorf("the same policy again took %d writes", h.writes.n)
+	}
+
+	h.reopen(t)
+	h.apply(t, view, links)
+	if h.writes.n != 0 {
+		t.Errorf("the same policy after a restart took %d writes", h.writes.n)
+	}
+	h.check(t)
+}
+
+// TestAnyStateToAnyOtherInTheKernel goes through random policies, with restarts.
+func TestAnyStateToAnyOtherInTheKernel(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{}
+	for n := range worldInstances {
+		links[interfaceName(n)] = addInterface(t, interfaceName(n))
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		if rapid.IntRange(0, 9).Draw(r, "restart") == 0 {
+			h.reopen(t)
+		}
+		view := drawView(r)
+		h.apply(r, view, links)
+		h.check(r)
+		h.apply(r, view, links)
+		if h.writes.n != 0 {
+			r.Fatalf("the same policy again took %d writes", h.writes.n)
+		}
+	})
+	h.apply(t, policy.NewView(), links)
+	h.check(t)
+	ids, err := h.MapIDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Sort(ids); len(slices.Compact(ids)) != 7+3 {
+		t.Errorf("an empty policy has %d maps, want 7 and a stub in each of 3", len(slices.Compact(ids)))
+	}
+}
+
+// TestWhatTakesHasFlowsJudgedAgain holds who is judged again, and that what only
+// gives disturbs nobody.
+func TestWhatTakesHasFlowsJudgedAgain(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{"tap0": addInterface(t, "tap0")}
+	member := &policy.Member{Instance: "m", Organization: "org-a", Groups: []string{"group-0"}, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
+	few := func() *policy.View { return oneRule(gabion.Rule{ID: "a", Peer: gabion.Peer{Group: "group-0"}}) }
+	more := oneRule(gabion.Rule{ID: "a", Peer: gabion.Peer{Group: "group-0"}}, gabion.Rule{ID: "b", Ports: gabion.PortRange{Start: 22, End: 22}})
+	withMember, closed := few(), few()
+	withMember.Members["m"] = member
+	closed.Groups["group-0"].Rules = append(closed.Groups["group-0"].Rules, gabion.Rule{
+		ID: "e", Direction: gabion.Egress, Protocol: gabion.UDP, Peer: gabion.Peer{Group: "group-0"},
+	})
+
+	for _, step := range []struct {
+		name  string
+		view  *policy.View
+		bumps bool
+	}{
+		{"the first policy after a start", few(), true},
+		{"the same again", few(), false},
+		{"a rule more", more, false},
+		{"a rule less", few(), true},
+		{"a member more", withMember, false},
+		{"a member less", few(), true},
+		{"the first egress rule", closed, true},
+		{"no egress rule", few(), true}, // its policy is taken; that egress opens is not looked at
+	} {
+		before := h.epoch(t)
+		h.apply(t, step.view, links)
+		if got := h.epoch(t) != before; got != step.bumps {
+			t.Errorf("%s: judged again %v, want %v", step.name, got, step.bumps)
+		}
+	}
+}
+
+// epoch is the sum of all epochs: it moves if any does.
+func (h *host) epoch(t *testing.T) (sum uint32) {
+	t.Helper()
+	for slot := range uint32(8) {
+		epoch, err := h.Epoch(slot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += epoch
+	}
+	return sum
+}
+
+func TestWhatDoesNotFitLeavesWhatWas(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{"tap0": addInterface(t, "tap0")}
+	small := oneRule(gabion.Rule{ID: "a", Ports: gabion.PortRange{Start: 22, End: 22}})
+	large := oneRule(gabion.Rule{ID: "b", Ports: gabion.PortRange{Start: 1, End: 65534}})
+	h.apply(t, small, links)
+	before, err := h.Actual()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, limit := range map[string]func(*datapath.Limits){
+		"policies":             func(l *datapath.Limits) { l.Policies = 29 },
+		"old and new together": func(l *datapath.Limits) { l.Policies = 30 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.SetLimits(limit)
+			if err := h.Apply(context.Background(), large, links); gabion.CodeOf(err) != gabion.CodeLimit {
+				t.Fatalf("error %v, want a limit", err)
+			}
+			after, err := h.Actual()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("the policy in force changed:\n%s", diff)
+			}
+		})
+	}
+	h.SetLimits(func(l *datapath.Limits) { l.Policies = 31 })
+	h.apply(t, large, links)
+	h.check(t)
+}
+
+// TestARecreatedInterfaceIsAttachedAnew: its pinned link looks alive, and filters nothing.
+func TestARecreatedInterfaceIsAttachedAnew(t *testing.T) {
+	h := newHost(t)
+	view := oneRule(gabion.Rule{})
+	for range 3 {
+		ifindex := addInterface(t, "tap0")
+		h.apply(t, view, map[string]int{"tap0": ifindex})
+		h.check(t)
+		h.wantPins(t, fmt.Sprintf("%d-from_instance", ifindex), fmt.Sprintf("%d-to_instance", ifindex))
+		wantPrograms(t, ifindex, 2)
+		deleteInterface(t, "tap0")
+	}
+	h.apply(t, view, nil)
+	h.check(t)
+	h.wantPins(t)
+}
+
+// TestAnInterfaceOutlivesItsInstance and drops everything while it does.
+func TestAnInterfaceOutlivesItsInstance(t *testing.T) {
+	h := newHost(t)
+	ifindex := addInterface(t, "tap0")
+	links := map[string]int{"tap0": ifindex}
+	h.apply(t, oneRule(), links)
+	h.apply(t, policy.NewView(), links)
+	h.check(t)
+	wantPrograms(t, ifindex, 2)
+	if n := len(h.Expected().NICs); n != 0 {
+		t.Errorf("%d NICs are left", n)
+	}
+}
+
+func TestARemovedPinIsRestored(t *testing.T) {
+	h := newHost(t)
+	ifindex := addInterface(t, "tap0")
+	links := map[string]int{"tap0": ifindex}
+	pin := fmt.Sprintf("%d-from_instance", ifindex)
+	h.apply(t, oneRule(), links)
+	if err := os.Remove(filepath.Join(h.dir, "links", pin)); err != nil {
+		t.Fatal(err)
+	}
+	wantPrograms(t, ifindex, 2)
+	h.apply(t, oneRule(), links)
+	h.wantPins(t, pin, fmt.Sprintf("%d-to_instance", ifindex))
+	h.reopen(t)
+	wantPrograms(t, ifindex, 2)
+}
+
+func TestAnInterfaceThatJustWentIsNoError(t *testing.T) {
+	h := newHost(t)
+	if err := h.Apply(context.Background(), oneRule(), map[string]int{"tap0": 4711}); err != nil {
+		t.Error(err)
+	}
+	if n := len(h.Expected().NICs); n != 0 {
+		t.Errorf("%d NICs, want none", n)
+	}
+}
+
+func TestOneAgentPerDirectory(t *testing.T) {
+	h := newHost(t)
+	if d, err := datapath.Open(datapath.Config{Dir: h.dir, Log: slog.New(h.writes)}); err == nil {
+		d.Close()
+		t.Error("a second agent opened the directory")
+	}
+	if err := datapath.Remove(h.dir); err == nil {
+		t.Error("the directory of a running agent was removed")
+	}
+}
+
+func (h *host) wantPins(t *testing.T, want ...string) {
+	t.Helper()
+	pins, err := os.ReadDir(filepath.Join(h.dir, "links"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range pins {
+		got = append(got, p.Name())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pinned links (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,195 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// errNoInterface reports that an interface went away before we came to it.
+var errNoInterface = errors.New("no such interface")
+
+// links are the attachments of the programs: one pinned tcx link for each
+// interface and hook. Pins are named by ifindex, which a recreated or renamed
+// interface never shares with its past. We hold the links besides their pins:
+// somebody who removes a pin must not detach the program.
+type links struct {
+	dir   string
+	hooks []hook
+	held  map[string]link.Link // by pin name
+}
+
+// hook is where a program is attached on an interface.
+type hook struct {
+	name    string // no dot: bpffs does not allow any
+	at      ebpf.AttachType
+	program *ebpf.Program
+}
+
+// openLinks takes over the pinned links, and has them run these programs. It does
+// so even where they seem to run them already: the same instructions may hold other
+// maps. The replacement is atomic.
+func openLinks(dir string, programs *bpfPrograms) (*links, error) {
+	l := &links{dir: dir, held: map[string]link.Link{}, hooks: []hook{
+		{"from_instance", ebpf.AttachTCXIngress, programs.FromInstance},
+		{"to_instance", ebpf.AttachTCXEgress, programs.ToInstance},
+	}}
+	pins, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
+	for _, pin := range pins {
+		if err := l.adopt(pin.Name()); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+	}
+	return l, nil
+}
+
+func (l *links) adopt(pin string) error {
+	_, hookName, _ := strings.Cut(pin, "-")
+	for _, h := range l.hooks {
+		if h.name != hookName {
+			continue
+		}
+		held, err := link.LoadPinnedLink(l.path(pin), nil)
+		if err != nil {
+			return fmt.Errorf("load link %s: %w", pin, err)
+		}
+		l.held[pin] = held
+		switch err := held.Update(h.program); {
+		case errors.Is(err, unix.ENOLINK): // its interface is gone
+			return l.drop(pin)
+		case err != nil:
+			return fmt.Errorf("replace the program of link %s: %w", pin, err)
+		}
+	}
+	return nil
+}
+
+func (l *links) path(pin string) string { return filepath.Join(l.dir, pin) }
+
+// ensure attaches the programs to an interface where they are not yet.
+func (l *links) ensure(ifindex int) error {
+	for _, h := range l.hooks {
+		pin := strconv.Itoa(ifindex) + "-" + h.name
+		var err error
+		switch {
+		case !l.isAttached(pin, ifindex):
+			err = l.attach(pin, h, ifindex)
+		case !exists(l.path(pin)):
+			err = l.repin(pin)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isAttached tells whether we hold a link that is on the interface. That of an
+// interface that was deleted is on none, though its pin still looks alive.
+func (l *links) isAttached(pin string, ifindex int) bool {
+	held, ok := l.held[pin]
+	if !ok {
+		return false
+	}
+	info, err := held.Info()
+	return err == nil && info.TCX() != nil && int(info.TCX().Ifindex) == ifindex
+}
+
+// attach puts the program before all others: what it drops, none of them sees.
+func (l *links) attach(pin string, h hook, ifindex int) error {
+	if err := l.drop(pin); err != nil {
+		return err
+	}
+	attached, err := link.AttachTCX(link.TCXOptions{
+		Interface: ifindex, Program: h.program, Attach: h.at, Anchor: link.Head(),
+	})
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) {
+		return errNoInterface
+	}
+	if err != nil {
+		return err
+	}
+	if err := attached.Pin(l.path(pin)); err != nil {
+		return errors.Join(fmt.Errorf("pin link: %w", err), attached.Close())
+	}
+	l.held[pin] = attached
+	return nil
+}
+
+// repin restores a pin that somebody else removed. A link remembers its pin, so it
+// takes another handle to pin it there again.
+func (l *links) repin(pin string) error {
+	info, err := l.held[pin].Info()
+	if err != nil {
+		return fmt.Errorf("identify link %s: %w", pin, err)
+	}
+	again, err := link.NewFromID(info.ID)
+	if err != nil {
+		return fmt.Errorf("open link %s: %w", pin, err)
+	}
+	if err := again.Pin(l.path(pin)); err != nil {
+		return errors.Join(fmt.Errorf("pin link %s: %w", pin, err), again.Close())
+	}
+	err = l.held[pin].Close()
+	l.held[pin] = again
+	return err
+}
+
+// drop lets go of a link and its pin.
+func (l *links) drop(pin string) error {
+	if held, ok := l.held[pin]; ok {
+		if err := held.Close(); err != nil {
+			return fmt.Errorf("close link %s: %w", pin, err)
+		}
+		delete(l.held, pin)
+	}
+	if err := os.Remove(l.path(pin)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("unpin link %s: %w", pin, err)
+	}
+	return nil
+}
+
+// sweep removes the links of interfaces that are gone. Those of an interface that
+// merely has no instance any more stay, and drop everything.
+func (l *links) sweep() error {
+	for pin, held := range l.held {
+		info, err := held.Info()
+		if err != nil {
+			return fmt.Errorf("identify link %s: %w", pin, err)
+		}
+		if info.TCX() != nil && info.TCX().Ifindex != 0 {
+			continue
+		}
+		if err := l.drop(pin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close leaves the pins, and with them the attachments.
+func (l *links) close() error {
+	if l == nil {
+		return nil
+	}
+	var errs []error
+	for _, held := range l.held {
+		errs = append(errs, held.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

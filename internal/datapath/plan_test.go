@@ -1,0 +1,142 @@
+package datapath_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/gabion/gabion/internal/datapath"
+	"github.com/gabion/gabion/internal/policy"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+)
+
+// sameInKernel compares what the kernel knows of tables.
+var sameInKernel = cmp.Options{
+	cmpopts.IgnoreFields(datapath.Tables{}, "Rules", "Refused"),
+	cmpopts.IgnoreFields(datapath.Owner{}, "Instance", "Interface"),
+	cmpopts.EquateEmpty(),
+}
+
+// TestAnyStateToAnyOther plans from one random world to another and arrives there.
+func TestAnyStateToAnyOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := numbers{}
+		before, after := compileWith(t, drawView(t), n), compileWith(t, drawView(t), n)
+		live, err := datapath.RunSimulated(before, after, n, func(*datapath.Tables) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Remote sets that nobody points to stay in their array until reused.
+		maps.DeleteFunc(live.RemoteSets, func(number uint32, _ datapath.RemoteSet) bool {
+			_, wanted := after.RemoteSets[number]
+			return !wanted
+		})
+		if diff := cmp.Diff(after, live, sameInKernel); diff != "" {
+			t.Fatalf("the plan does not arrive (-want +got):\n%s", diff)
+		}
+		if !datapath.PlanIsEmpty(after, live, n) {
+			t.Fatal("arrived, the plan still has something to write")
+		}
+	})
+}
+
+// TestEveryStepOfAChangeIsOldOrNew is what a packet is promised: whatever has been
+// written of a change, it gets the verdict of the policy before or after it.
+func TestEveryStepOfAChangeIsOldOrNew(t *testing.T) {
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				old := drawView(t)
+				changed := cloneView(old)
+				change(t, changed)
+				n := numbers{}
+				before, after := compileWith(t, old, n), compileWith(t, changed, n)
+				questions := rapid.SliceOfN(rapid.Custom(drawQuestion), 40, 40).Draw(t, "questions")
+				_, err := datapath.RunSimulated(before, after, n, func(live *datapath.Tables) {
+					for _, q := range questions {
+						was, is, will := simulate(before, q).pass, simulate(live, q).pass, simulate(after, q).pass
+						if is != was && is != will {
+							t.Fatalf("%+v: passed before %v, during %v, after %v", q, was, is, will)
+						}
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// changes are what one call of the API can do to a view.
+var changes = map[string]func(*rapid.T, *policy.View){
+	"add rules": func(t *rapid.T, v *policy.View) {
+		g := drawGroupOf(t, v)
+		for n := range rapid.IntRange(1, 3).Draw(t, "new rules") {
+			g.Rules = append(g.Rules, drawRule(t, fmt.Sprintf("new-%d", n), g.ID))
+		}
+	},
+	"delete a rule": func(t *rapid.T, v *policy.View) {
+		g := drawGroupOf(t, v)
+		if len(g.Rules) > 0 {
+			at := rapid.IntRange(0, len(g.Rules)-1).Draw(t, "rule")
+			g.Rules = slices.Delete(g.Rules, at, at+1)
+		}
+	},
+	"add a source": func(t *rapid.T, v *policy.View) {
+		g := drawGroupOf(t, v)
+		g.Sources = distinct(append(g.Sources, drawNetwork().Draw(t, "source")))
+	},
+	"remove the sources": func(t *rapid.T, v *policy.View) { drawGroupOf(t, v).Sources = nil },
+	"a member comes": func(t *rapid.T, v *policy.View) {
+		if m := drawMember(t, worldMembers); m != nil {
+			v.Members[m.Instance] = m
+		}
+	},
+	"a member goes": func(t *rapid.T, v *policy.View) {
+		delete(v.Members, fmt.Sprintf("member-%d", rapid.IntRange(0, worldMembers-1).Draw(t, "member")))
+	},
+	"a member changes groups": func(t *rapid.T, v *policy.View) {
+		id := fmt.Sprintf("member-%d", rapid.IntRange(0, worldMembers-1).Draw(t, "member"))
+		if m := v.Members[id]; m != nil {
+			changed := *m
+			changed.Groups = drawGroups(t, changed.Organization)
+			v.Members[id] = &changed
+		}
+	},
+	"an instance comes or goes": func(t *rapid.T, v *policy.View) {
+		n := rapid.IntRange(0, worldInstances-1).Draw(t, "instance")
+		delete(v.Instances, fmt.Sprintf("instance-%d", n))
+		if i := drawInstance(t, n); i != nil {
+			v.Instances[i.ID] = i
+		}
+	},
+	"an instance changes groups": func(t *rapid.T, v *policy.View) {
+		if i := v.Instances[fmt.Sprintf("instance-%d", rapid.IntRange(0, worldInstances-1).Draw(t, "instance"))]; i != nil {
+			changed := *i
+			changed.Groups = drawGroups(t, changed.Organization)
+			v.Instances[i.ID] = &changed
+		}
+	},
+}
+
+func drawGroupOf(t *rapid.T, v *policy.View) *policy.Group {
+	return v.Groups[groupID(rapid.IntRange(0, worldGroups-1).Draw(t, "group"))]
+}
+
+// cloneView copies deep enough for a change of groups and of what the maps hold.
+func cloneView(v *policy.View) *policy.View {
+	c := policy.NewView()
+	maps.Copy(c.Instances, v.Instances)
+	maps.Copy(c.Members, v.Members)
+	for id, g := range v.Groups {
+		copied := *g
+		copied.Rules = slices.Clone(g.Rules)
+		copied.Sources = slices.Clone(g.Sources)
+		c.Groups[id] = &copied
+	}
+	return c
+}
