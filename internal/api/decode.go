@@ -173,6 +173,7 @@ func kindName(t reflect.Type) string {
 		return "a whole number"
 	case reflect.Slice:
 		return "a list"
+	default:
+		return "an object"
 	}
-	return "an object"
 }

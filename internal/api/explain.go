@@ -110,8 +110,9 @@ func runsOver(p gabion.Protocol, a netip.Addr) bool {
 		return a.Is4()
 	case gabion.ICMPv6:
 		return a.Is6()
+	default:
+		return true
 	}
-	return true
 }
 
 // findEnd finds an instance by id, address or name, or takes the address for a stranger's.

@@ -27,7 +27,8 @@ const (
 // Server is a running control plane.
 type Server struct {
 	config   Config
-	listener net.Listener
+	listener net.Listener    // of the API
+	agents   net.Listener    // of the stream
 	etcd     *store.Embedded // nil with an external cluster
 	store    *store.Store
 	world    *world
@@ -66,6 +67,10 @@ func (s *Server) listen(context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.listener.Close)
+	if s.agents, err = listen(s.config.AgentListen, "--agent-listen"); err != nil {
+		return err
+	}
+	s.onClose(s.agents.Close)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -85,9 +84,4 @@ func readEnv(t *testing.T, path string) map[string]string {
 		}
 	}
 	return env
-}
-
-// url is that of a route, given as in the contract.
-func (r *running) url(format string, args ...any) string {
-	return r.endpoint + fmt.Sprintf(format, args...)
 }
