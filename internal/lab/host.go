@@ -60,6 +60,18 @@ func (h *Host) buildBridge() (err error) {
 	)
 }
 
+// Flood makes the bridge forget where addresses are, so that every frame goes to
+// every port.
+func (h *Host) Flood() error {
+	never := uint32(0)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.Index = bridgeName, h.bridge.Attrs().Index
+	if err := h.namespace.links.LinkModify(&netlink.Bridge{LinkAttrs: attrs, AgeingTime: &never}); err != nil {
+		return fmt.Errorf("make bridge of %s flood: %w", h.Name, err)
+	}
+	return nil
+}
+
 func (h *Host) joinManagement() error {
 	home := h.lab.home
 	bridge, err := home.links.LinkByName(h.lab.Name("mgmt"))
