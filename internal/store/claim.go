@@ -96,25 +96,27 @@ func (t *txn) refuseUsed(org, group, name string) error {
 		by, _, _ := strings.Cut(rest, "/")
 		groups = append(groups, groupKey(org, by))
 	}
-	users := t.enumerate("instances", instances)
-	users = append(users, t.enumerate("rules of security groups", slices.Compact(groups))...)
+	var users []string
+	if len(instances) > 0 {
+		users = append(users, "instances "+t.enumerate(instances))
+	}
+	if len(groups) > 0 {
+		users = append(users, "rules of security groups "+t.enumerate(slices.Compact(groups)))
+	}
 	return gabion.Conflict("security group %q is in use by %s: detach it and delete those rules first",
 		name, strings.Join(users, " and "))
 }
 
-// enumerate names the objects at keys, behind what they are.
-func (t *txn) enumerate(what string, keys []string) []string {
-	if len(keys) == 0 {
-		return nil
-	}
+// enumerate names the objects at keys.
+func (t *txn) enumerate(keys []string) string {
 	shown := keys[:min(len(keys), mostNamed)]
 	names := make([]string, len(shown))
 	for i, key := range shown {
 		names[i] = fmt.Sprintf("%q", t.nameOf(key))
 	}
-	text := what + " " + strings.Join(names, ", ")
+	text := strings.Join(names, ", ")
 	if more := len(keys) - len(shown); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return []string{text}
+	return text
 }

@@ -1,14 +1,12 @@
 package store_test
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,20 +19,9 @@ import (
 // kills is how often the writer is killed: a few times at each test, hundreds in the long proof.
 var kills = flag.Int("kills", 6, "how often TestAcknowledgedWritesSurviveKill kills the writer")
 
-// writerDir tells the test binary to be the process that is killed.
-const writerDir = "GABION_TEST_WRITER_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(writerDir); dir != "" {
-		write(dir)
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// write makes groups with rules until it is killed. It prints each that was
+// runWriter makes groups with rules until it is killed. It prints each that was
 // acknowledged.
-func write(dir string) {
+func runWriter(dir string) {
 	ctx := context.Background()
 	check := func(err error) {
 		if err != nil {
@@ -90,13 +77,9 @@ func TestAcknowledgedWritesSurviveKill(t *testing.T) {
 // acknowledgment, and notes all that it had acknowledged.
 func killedWriter(t *testing.T, dir string, acknowledged map[string][]string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), writerDir+"="+dir)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
+	cmd, lines := spawn(t, "GABION_TEST_WRITER", dir)
 	armed := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	for lines.Scan() {
 		kind, id, _ := strings.Cut(lines.Text(), " ")
 		if kind == "error" {
 			t.Error(id)
@@ -107,5 +90,5 @@ func killedWriter(t *testing.T, dir string, acknowledged map[string][]string) {
 			time.AfterFunc(rand.N(200*time.Millisecond), func() { _ = cmd.Process.Kill() })
 		}
 	}
-	_ = cmd.Wait() // killed, as it should be
+	kill(cmd)
 }

@@ -30,5 +30,6 @@
 // the value, as JSON. Keys of a name chosen by people end with it, so that no
 // name reaches another object.
 //
-// The package must not know of HTTP, gRPC, policy's meaning or eBPF.
+// The package must not know of HTTP, of the stream to the agents, of what policy
+// means, or of eBPF.
 package store

@@ -122,5 +122,5 @@ func (t *txn) refuseInhabited(name string) error {
 		}
 		keys[i] = instanceKey(h.Organization, strings.TrimPrefix(string(kv.Key), prefix))
 	}
-	return gabion.Conflict("host %q has %s: delete or move them first", name, t.enumerate("instances", keys)[0])
+	return gabion.Conflict("host %q has instances %s: delete or move them first", name, t.enumerate(keys))
 }

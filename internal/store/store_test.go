@@ -43,9 +43,14 @@ func (w *world) log() *slog.Logger { return slog.New(slog.NewTextHandler(w.t.Out
 
 func connect(t *testing.T, endpoint, dir string, log *slog.Logger) *store.Store {
 	t.Helper()
+	return connectTo(t, []string{endpoint}, dir, log)
+}
+
+func connectTo(t *testing.T, endpoints []string, dir string, log *slog.Logger) *store.Store {
+	t.Helper()
 	sealer, err := store.LoadSealer(filepath.Join(dir, "secret.key"))
 	must(t, err)
-	s, err := store.Connect(t.Context(), store.Config{Endpoints: []string{endpoint}, Sealer: sealer, Log: log})
+	s, err := store.Connect(t.Context(), store.Config{Endpoints: endpoints, Sealer: sealer, Log: log})
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() }) // some tests close it themselves
 	return s
