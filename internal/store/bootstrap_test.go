@@ -52,7 +52,7 @@ func TestSecretsAreSealedAtRest(t *testing.T) {
 
 	other := t.TempDir()
 	s := connect(t, w.embedded.Endpoint(), other, w.log())
-	if _, err := s.Key(t.Context(), key.ID); err == nil || !strings.Contains(err.Error(), "secret.key") {
+	if _, err := s.Key(t.Context(), key.ID); err == nil || !strings.Contains(err.Error(), "secret key file") {
 		t.Errorf("another server's key opened the secret, or says not how to help: %v", err)
 	}
 	must(t, os.WriteFile(filepath.Join(other, "short.key"), []byte("short"), 0o600))

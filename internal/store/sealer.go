@@ -52,7 +52,7 @@ func (s *Sealer) seal(secret, owner string) []byte {
 func (s *Sealer) open(sealed []byte, owner string) (string, error) {
 	secret, err := s.aead.Open(nil, nil, sealed, []byte(owner))
 	if err != nil {
-		return "", fmt.Errorf("open the secret of API key %s: this server's secret key is not the one it was sealed with: copy the secret.key of the server that made it", owner)
+		return "", fmt.Errorf("open the secret of API key %s: this server's secret key is not the one it was sealed with: copy the secret key file of the server that made it", owner)
 	}
 	return string(secret), nil
 }
