@@ -53,3 +53,24 @@ func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 	}
 	return ids, nil
 }
+
+// PutFlows puts established UDP flows into the table of the only NIC.
+func (d *Datapath) PutFlows(live, expired int) error {
+	now := uint32(sinceBoot() >> 20)
+	for slot := range d.actual.Slots {
+		return within(d.kernel.maps.Flows, slot, live+expired, func(m *ebpf.Map) error {
+			for n := range live + expired {
+				flow := bpfFlow{State: bpfFlowStateFLOW_ESTABLISHED, LastSeen: now}
+				if n >= live {
+					flow.LastSeen -= 953 * 3600
+				}
+				key := bpfFlowKey{Protocol: 17, Rport: uint16(n)}
+				if err := m.Put(&key, &flow); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return nil
+}

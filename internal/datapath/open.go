@@ -92,8 +92,8 @@ func pinnedSpec() (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("read embedded eBPF programs: %w", err)
 	}
 	for name, m := range spec.Maps {
-		if strings.HasPrefix(name, ".") {
-			continue // a section of the compiler's
+		if strings.HasPrefix(name, ".") || name == bpfMapPackets {
+			continue // the programs' own: constants and scratch, laid out by each build
 		}
 		m.Name = name + "_v" + strconv.Itoa(abiVersion)
 		m.Pinning = ebpf.PinByName
