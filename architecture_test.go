@@ -19,7 +19,7 @@ const module = "github.com/gabion/gabion"
 var allowed = map[string][]string{
 	"":                    {},
 	"api":                 {},
-	"client":              {""},
+	"client":              {"", "client/rest"},
 	"client/rest":         {},
 	"cmd/gabion":          {"", "client", "client/rest", "internal/server", "internal/agent"},
 	"internal/agent":      {"", "internal/policy", "internal/feed", "internal/feed/feedpb", "internal/datapath", "internal/hypervisor", "internal/pki", "internal/atomicfile"},
