@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/gabion/gabion/internal/api"
+	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/store"
 )
@@ -31,8 +33,10 @@ type Server struct {
 	agents   net.Listener    // of the stream
 	etcd     *store.Embedded // nil with an external cluster
 	store    *store.Store
-	world    *world
-	http     *http.Server
+	feed     *feed.Server
+	health   *health
+	http     *http.Server // of the API
+	stream   *grpc.Server
 	closers  []func() error // in the order of opening
 }
 
@@ -51,10 +55,10 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, world: newWorld()}
+	s := &Server{config: c}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for _, step := range []func(context.Context) error{s.listen, s.openDir, s.openStore, s.openAPI, s.loadWorld} {
+	for _, step := range []func(context.Context) error{s.listen, s.openDir, s.openStore, s.openSurfaces} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -102,10 +106,12 @@ func (s *Server) openStore(ctx context.Context) error {
 		return err
 	}
 	s.onClose(s.store.Close)
+	s.health = &health{ask: s.store.Epoch}
 	return nil
 }
 
-func (s *Server) openAPI(ctx context.Context) error {
+// openSurfaces makes what clients and agents talk to.
+func (s *Server) openSurfaces(ctx context.Context) error {
 	_, key, err := s.store.Bootstrap(ctx)
 	if err != nil {
 		return err
@@ -118,6 +124,12 @@ func (s *Server) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.openFeed(ca, certificate)
+	s.openAPI(ca, certificate)
+	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), key)
+}
+
+func (s *Server) openAPI(ca *pki.CA, certificate *pki.ServerCertificate) {
 	s.http = &http.Server{
 		Handler:           s.handler(ca),
 		TLSConfig:         certificate.TLS(),
@@ -128,14 +140,13 @@ func (s *Server) openAPI(ctx context.Context) error {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          connectionLog(s.config.Log),
 	}
-	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), key)
 }
 
 func (s *Server) handler(ca *pki.CA) http.Handler {
 	return api.New(api.Config{
 		Store:       s.store,
-		Enforcement: s.world,
-		Explainer:   s.world,
+		Enforcement: s.feed,
+		Explainer:   s.feed,
 		MintToken: func(host string) (string, [32]byte, error) {
 			token, err := ca.MintToken(host)
 			if err != nil {
@@ -143,14 +154,12 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 			}
 			return token.String(), token.Hash(), nil
 		},
-		Ready:            (&health{ask: s.store.Epoch}).check,
+		Ready:            s.ready,
 		Zone:             s.config.Zone,
 		LiveGroupChanges: s.config.LiveGroupChanges,
 		Log:              s.config.Log,
 	})
 }
-
-func (s *Server) loadWorld(ctx context.Context) error { return s.world.load(ctx, s.store) }
 
 // connectionLog takes what the HTTP server has to say of connections: broken
 // handshakes and the like, which anybody can cause.
@@ -161,17 +170,21 @@ func connectionLog(to *slog.Logger) *log.Logger {
 // Addr is where the API listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// AgentAddr is where agents are served.
+func (s *Server) AgentAddr() net.Addr { return s.agents.Addr() }
+
 // Run serves until ctx ends or a part fails for good, and closes the server.
 func (s *Server) Run(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return s.world.follow(ctx, s.store) })
+	tasks.Go(func() error { return s.feed.Run(ctx) })
+	tasks.Go(func() error { return s.serveFeed(ctx) })
 	tasks.Go(func() error { return s.serveAPI() })
 	tasks.Go(func() error { return s.watchEtcd(ctx) })
 	tasks.Go(func() error {
 		<-ctx.Done()
 		return s.shutdown()
 	})
-	s.config.Log.Info("serving", "api", s.listener.Addr().String(), "data_dir", s.config.DataDir)
+	s.config.Log.Info("serving", "api", s.listener.Addr().String(), "agents", s.agents.Addr().String(), "data_dir", s.config.DataDir)
 	return errors.Join(tasks.Wait(), s.close())
 }
 

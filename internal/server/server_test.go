@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gabion/gabion/internal/server"
 )
@@ -71,9 +71,7 @@ func TestServerWritesWhatClientsNeed(t *testing.T) {
 			t.Errorf("%s is not in the environment", want)
 		}
 	}
-	if status := readyz(t, c.DataDir, s.Addr()); status != http.StatusOK {
-		t.Errorf("/readyz: got %d", status)
-	}
+	awaitReady(t, c.DataDir, s.Addr())
 }
 
 func TestRestartKeepsCredentials(t *testing.T) {
@@ -85,9 +83,7 @@ func TestRestartKeepsCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status := readyz(t, c.DataDir, s.Addr()); status != http.StatusOK {
-			t.Errorf("/readyz: got %d", status)
-		}
+		awaitReady(t, c.DataDir, s.Addr())
 		end()
 		c.Listen = s.Addr().String()
 		if before != "" && string(text) != before {
@@ -97,7 +93,8 @@ func TestRestartKeepsCredentials(t *testing.T) {
 	}
 }
 
-func readyz(t *testing.T, dir string, addr net.Addr) int {
+// awaitReady asks until the server is ready.
+func awaitReady(t *testing.T, dir string, addr net.Addr) {
 	t.Helper()
 	pem, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
 	if err != nil {
@@ -108,15 +105,19 @@ func readyz(t *testing.T, dir string, addr net.Addr) int {
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
 	}}
-	resp, err := client.Get("https://" + addr.String() + "/readyz")
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := client.Get("https://" + addr.String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("/readyz: still %s", resp.Status)
+		}
 	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode
 }
 
 func TestServerThatCannotStartSaysWhatToDo(t *testing.T) {
