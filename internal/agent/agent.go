@@ -1,0 +1,179 @@
+// Package agent is the composition root of `gabion agent`: it joins the host to
+// its server, holds the stream, and sees to it that what the stream says is what
+// the datapath enforces, on the interfaces that exist.
+//
+// Filtering never waits for the server: what was in force stays so without this
+// process, and the last policy is kept on disk for a host that starts alone.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gabion/gabion/internal/datapath"
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/hypervisor"
+	"github.com/gabion/gabion/internal/pki"
+)
+
+// pinDir is where agents pin what they enforce with, each in a directory of its own.
+const pinDir = "/sys/fs/bpf/gabion"
+
+// task is a long-lived part: it runs until ctx ends, or until it fails for good.
+type task interface {
+	Run(ctx context.Context) error
+	String() string
+}
+
+// Agent is an agent that has everything it needs to run.
+type Agent struct {
+	log      *slog.Logger
+	lock     *os.File
+	datapath *datapath.Datapath
+	pins     string // where the datapath is pinned, if it was not before
+	host     *hypervisor.Hypervisor
+	tasks    []task
+}
+
+// Run runs an agent until ctx ends.
+func Run(ctx context.Context, c Config) error {
+	a, err := open(ctx, c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.run(ctx), a.close())
+}
+
+// open makes ready what the agent stands on. The datapath comes before the
+// server: a host that can't filter must not use its token up, and one that can
+// enforces what it has before it asks for more.
+func open(ctx context.Context, c Config) (_ *Agent, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	a := &Agent{log: c.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close(), a.undo())
+		}
+	}()
+	if a.lock, err = lockDir(c.StateDir); err != nil {
+		return nil, err
+	}
+	e := enrolment{server: c.Server, tokenFile: c.TokenFile, path: filepath.Join(c.StateDir, identityFile)}
+	if err := e.load(); err != nil {
+		return nil, err
+	}
+	if err := a.openDatapath(c, e.host()); err != nil {
+		return nil, err
+	}
+	if a.host, err = hypervisor.Open(); err != nil {
+		return nil, err
+	}
+	id, err := e.identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.compose(c, id, e.path)
+	return a, nil
+}
+
+// openDatapath takes over what is pinned for the host.
+func (a *Agent) openDatapath(c Config, host string) (err error) {
+	name := c.Name
+	if name == "" {
+		name = host
+	}
+	// A BPF file system allows no dots in names.
+	dir := filepath.Join(pinDir, strings.ReplaceAll(name, ".", "_"))
+	_, absent := os.Stat(dir)
+	a.datapath, err = datapath.Open(datapath.Config{
+		Dir: dir, Log: c.Log, DHCPServers: c.DHCPServers, Routers: c.Routers,
+	})
+	if err == nil && absent != nil {
+		a.pins = dir
+	}
+	return err
+}
+
+// undo removes what was pinned by an agent that did not get to run. Nothing was
+// enforced by it; what was there before it stays.
+func (a *Agent) undo() error {
+	if a.pins == "" {
+		return nil
+	}
+	return datapath.Remove(a.pins)
+}
+
+// compose ties the parts together.
+func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
+	states := stateFile{path: filepath.Join(c.StateDir, stateFileName), host: id.Host}
+	state, err := states.load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.Log.Error("the state file is of no use; what is enforced now stays until the server is there", "error", err)
+	}
+	enforcer := newEnforcer(a.datapath, a.host, states, state, c.Log)
+	client := feed.NewClient(feed.ClientConfig{
+		Server:       c.Server,
+		Version:      c.Version,
+		Identity:     id,
+		Held:         enforcer.held(),
+		Receiver:     enforcer,
+		SaveIdentity: func(id *pki.Identity) error { return id.Save(identityPath) },
+		Log:          c.Log,
+	})
+	enforcer.server = client
+	a.tasks = []task{
+		enforcer,
+		client,
+		named{"renewal", client.Renew},
+		named{"interfaces", func(ctx context.Context) error { return a.host.Watch(ctx, enforcer.Links) }},
+		named{"flow collector", collector{a.datapath, c.Log}.run},
+		named{"probe", probe{filepath.Join(c.StateDir, probeSocket), enforcer.Ready, c.Log}.run},
+	}
+}
+
+// named makes a task of a function.
+type named struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (n named) Run(ctx context.Context) error { return n.run(ctx) }
+func (n named) String() string                { return n.name }
+
+func (a *Agent) run(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	for _, t := range a.tasks {
+		tasks.Go(func() error {
+			if err := t.Run(ctx); err != nil {
+				return fmt.Errorf("%s: %w", t, err)
+			}
+			return nil
+		})
+	}
+	return tasks.Wait()
+}
+
+// close lets go of everything; the kernel goes on filtering.
+func (a *Agent) close() error {
+	var errs []error
+	if a.host != nil {
+		a.host.Close()
+	}
+	if a.datapath != nil {
+		errs = append(errs, a.datapath.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,245 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/hypervisor"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+const (
+	// audit is how often what is in force is held against the policy although
+	// nothing changed: something else may have detached a filter.
+	audit = 30 * time.Second
+
+	// A policy that can't be enforced is tried again after firstRetry, and then
+	// after twice as long each time, up to lastRetry.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// Datapath is what enforces policy.
+type Datapath interface {
+	// Apply enforces the view on the interfaces (index by name), and returns when it is in force.
+	Apply(ctx context.Context, v *policy.View, links map[string]int) error
+}
+
+// Server is told how far the host is.
+type Server interface {
+	Ack(at feed.Position, problem error)
+	Observe(running map[string]bool)
+}
+
+// enforcer sees to it that the newest policy is enforced on the interfaces that
+// exist. Whatever changes, it goes through the same step; what changes during a
+// step waits for the next one, all of it together.
+type enforcer struct {
+	datapath Datapath
+	taps     taps
+	bridges  bridges
+	server   Server
+	states   stateFile
+	log      *slog.Logger
+
+	updates chan func() // changes of what is below, made by Run's goroutine
+	stopped chan struct{}
+
+	state   *feed.State                // nil: no policy is known, what is in force stays
+	links   map[string]hypervisor.Link // nil: not known yet
+	fresh   bool                       // state is from the server, not from the file
+	unsaved bool                       // state is newer than its file
+	dirty   bool                       // what is in force may differ from state and links
+	owed    bool                       // the server waits for an ack
+	retry   time.Duration
+
+	mu      sync.Mutex
+	problem error // why the host is not ready; nil if it is
+}
+
+func newEnforcer(d Datapath, h Host, states stateFile, state *feed.State, log *slog.Logger) *enforcer {
+	return &enforcer{
+		datapath: d,
+		taps:     taps{host: h, log: log},
+		bridges:  bridges{host: h, log: log},
+		states:   states,
+		log:      log,
+		updates:  make(chan func(), 256),
+		stopped:  make(chan struct{}),
+		state:    state,
+		dirty:    true,
+		problem:  errNoPolicy,
+	}
+}
+
+func (e *enforcer) String() string { return "enforcer" }
+
+// held is the position of the policy that the enforcer starts with.
+func (e *enforcer) held() feed.Position {
+	if e.state == nil {
+		return feed.Position{}
+	}
+	return feed.Position{Epoch: e.state.Epoch, Revision: e.state.View.Revision}
+}
+
+// Replace takes a whole policy from the server.
+func (e *enforcer) Replace(epoch string, v *policy.View) {
+	e.update(func() {
+		e.state = &feed.State{Epoch: epoch, View: v}
+		e.fresh, e.unsaved, e.dirty, e.owed = true, true, true, true
+	})
+}
+
+// Change takes what is different from the server. It may be nothing but the
+// revision, which costs nothing to enforce.
+func (e *enforcer) Change(d *policy.Delta) {
+	e.update(func() {
+		e.state.View.Apply(d)
+		e.fresh, e.owed = true, true
+		if !d.IsEmpty() {
+			e.unsaved, e.dirty = true, true
+		}
+	})
+}
+
+// Links takes the interfaces that exist.
+func (e *enforcer) Links(links map[string]hypervisor.Link) {
+	e.update(func() { e.links, e.dirty = links, true })
+}
+
+// update hands a change to Run's goroutine. It waits while that has very much to do.
+func (e *enforcer) update(change func()) {
+	select {
+	case e.updates <- change:
+	case <-e.stopped:
+	}
+}
+
+// Run enforces until ctx ends.
+func (e *enforcer) Run(ctx context.Context) error {
+	defer close(e.stopped)
+	tick := time.NewTicker(audit)
+	defer tick.Stop()
+	for {
+		again := time.NewTimer(e.retry)
+		if e.retry == 0 {
+			again.Stop()
+		}
+		select {
+		case change := <-e.updates:
+			change()
+			e.gather()
+		case <-again.C:
+		case <-tick.C:
+			e.dirty = true
+		case <-ctx.Done():
+			return nil
+		}
+		again.Stop()
+		if e.state != nil && e.links != nil {
+			e.step(ctx)
+		}
+	}
+}
+
+// gather takes in whatever else is there already, so that one step serves all.
+func (e *enforcer) gather() {
+	for {
+		select {
+		case change := <-e.updates:
+			change()
+		default:
+			return
+		}
+	}
+}
+
+// step enforces the policy and says so.
+func (e *enforcer) step(ctx context.Context) {
+	e.save()
+	var err error
+	if e.dirty {
+		err = e.enforce(ctx)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	e.settle(err)
+	e.server.Observe(running(e.state.View, e.links))
+}
+
+// save writes the policy down before it is enforced.
+func (e *enforcer) save() {
+	if !e.unsaved {
+		return
+	}
+	e.unsaved = false
+	if err := e.states.save(e.state); err != nil {
+		e.log.Error("the policy can't be kept for a start without server", "error", err)
+	}
+}
+
+// enforce lets nothing stand in the way of the policy: a tap that can't be made
+// keeps nobody else from what is due to him.
+func (e *enforcer) enforce(ctx context.Context) error {
+	view := e.state.View
+	made := e.taps.make(view, &e.links)
+	e.bridges.spare(view, e.links)
+	if err := e.datapath.Apply(ctx, view, indexes(e.links)); err != nil {
+		return errors.Join(made, err)
+	}
+	released := e.taps.release(view, e.links)
+	if !e.fresh {
+		return errors.Join(made, released)
+	}
+	return errors.Join(made, released, e.taps.remove(view, e.links))
+}
+
+// settle draws the consequences of a step: the server is told, once for each
+// thing it waits for, and what failed is tried again.
+func (e *enforcer) settle(err error) {
+	switch {
+	case err == nil:
+		e.dirty, e.retry = false, 0
+	default:
+		e.owed, e.retry = true, min(max(2*e.retry, firstRetry), lastRetry)
+	}
+	if was := e.Ready(); err != nil && (was == nil || was.Error() != err.Error()) {
+		e.log.Error("the policy is not in force as it should be; trying again", "revision", e.state.View.Revision, "error", err)
+	}
+	if e.owed {
+		e.server.Ack(e.held(), err)
+	}
+	e.owed = false
+	e.setProblem(err)
+}
+
+func (e *enforcer) setProblem(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.problem = err
+}
+
+// Ready tells why the policy is not in force; nil if it is.
+func (e *enforcer) Ready() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
+}
+
+var errNoPolicy = errors.New("no policy is known yet")
+
+// running tells of each instance whether one of its interfaces is there and up.
+func running(v *policy.View, links map[string]hypervisor.Link) map[string]bool {
+	up := make(map[string]bool, len(v.Instances))
+	for id, i := range v.Instances {
+		up[id] = slices.ContainsFunc(i.NICs, func(n gabion.NIC) bool { return links[n.Interface].Up })
+	}
+	return up
+}
