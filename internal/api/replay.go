@@ -19,7 +19,7 @@ const maxReplays = 1 << 18
 func (a *api) replay(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callerOf(r.Context())
-		if c == nil || r.Method == http.MethodGet {
+		if c == nil || !isChange(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -34,6 +34,12 @@ func (a *api) replay(next http.Handler) http.Handler {
 		}
 		given.writeTo(w)
 	})
+}
+
+// isChange tells whether the request may change something. A question that is
+// put in a body may be asked again and again.
+func isChange(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.URL.Path != Base+"/explain"
 }
 
 // replays remembers the answers to changes until their signatures expire. It is

@@ -22,6 +22,7 @@ type running struct {
 	dir      string
 	env      map[string]string // of admin.env
 	endpoint string
+	agents   string       // where hosts are served
 	http     *http.Client // holds each answer against the contract
 }
 
@@ -47,7 +48,9 @@ func startAs(t *testing.T, configure func(*server.Config)) *running {
 			t.Errorf("server ended: %v", err)
 		}
 	})
-	return connect(t, config.DataDir)
+	r := connect(t, config.DataDir)
+	r.agents = s.AgentAddr().String()
+	return r
 }
 
 // connect reads what the server wrote for its operator.
