@@ -172,7 +172,9 @@ type bpfPacket struct {
 		H_proto  uint16
 	}
 	Direction bpfDirection
+	Reason    bpfReason
 	Left      bool
+	_         [3]byte
 	Ip        struct {
 		_              structs.HostLayout
 		Source         bpfAddress
@@ -229,7 +231,7 @@ type bpfPacket struct {
 	TcpFlags    uint8
 	Options     [40]uint8
 	NextOption  uint8
-	_           [2]byte
+	_           [6]byte
 	Event       bpfEvent
 }
 
@@ -336,6 +338,8 @@ const (
 	bpfProgCollectExpired = "collect_expired"
 	bpfProgFromInstance   = "from_instance"
 	bpfProgToInstance     = "to_instance"
+	bpfVarClockIsSet      = "clock_is_set"
+	bpfVarSetClock        = "set_clock"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -414,6 +418,8 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	ClockIsSet *ebpf.VariableSpec `ebpf:"clock_is_set"`
+	SetClock   *ebpf.VariableSpec `ebpf:"set_clock"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -485,6 +491,8 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	ClockIsSet *ebpf.Variable `ebpf:"clock_is_set"`
+	SetClock   *ebpf.Variable `ebpf:"set_clock"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

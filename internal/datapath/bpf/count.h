@@ -5,6 +5,7 @@
 #ifndef GABION_COUNT_H
 #define GABION_COUNT_H
 
+#include "clock.h"
 #include "flow.h"
 #include "maps.h"
 
@@ -58,7 +59,7 @@ static __always_inline bool send(struct packet *p, struct nic_state *state, enum
 {
 	struct event *event = &p->event;
 
-	event->time = bpf_ktime_get_ns();
+	event->time = now_ns();
 	event->slot = p->nic.slot;
 	event->lost = state->events_lost;
 	event->flow = p->key.flow;

@@ -6,16 +6,13 @@
 #ifndef GABION_FLOW_H
 #define GABION_FLOW_H
 
+#include "clock.h"
 #include "nic.h"
 #include "parse.h"
 #include "rules.h"
 
 #define HALF_OPEN_BURST    20000
 #define HALF_OPEN_INTERVAL 50000 /* ns: 20,000 a second */
-
-#define TICK_BITS  20 /* a tick is 2^20 ns */
-#define TICKS(s)   ((__u32)((s) * 1000000000ULL >> TICK_BITS))
-#define SECOND     TICKS(1)
 
 #define ASKED_BY_INSTANCE bpf_htons(1)
 #define ASKED_BY_REMOTE   bpf_htons(2)
@@ -97,14 +94,6 @@ static __always_inline __u32 timeout_of(const struct flow_key *key, enum flow_st
 		return state == FLOW_ESTABLISHED ? TICKS(180) : TICKS(30);
 	}
 	return is_echo(key) ? TICKS(30) : TICKS(600);
-}
-
-/* How long ago that was. Another CPU may have read the clock a little later than we. */
-static __always_inline __u32 since(__u32 now, __u32 then)
-{
-	__u32 ticks = now - then;
-
-	return ticks > -SECOND ? 0 : ticks;
 }
 
 static __always_inline bool is_live(const struct packet *p, const struct flow *flow)

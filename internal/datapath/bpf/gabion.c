@@ -12,6 +12,7 @@
 
 #include "abi.h"
 #include "arp.h"
+#include "clock.h"
 #include "collect.h"
 #include "count.h"
 #include "dhcp.h"
@@ -39,7 +40,7 @@ static __always_inline struct packet *receive(struct __sk_buff *skb, enum direct
 	if (!p)
 		return NULL;
 	p->direction = direction;
-	p->now = bpf_ktime_get_coarse_ns() >> TICK_BITS;
+	p->now = now_ticks();
 	p->rule = 0;
 	p->count = 1;
 	p->payload = 0;
@@ -190,6 +191,7 @@ static __always_inline enum reason judge_to_instance(struct __sk_buff *skb, stru
 
 static __always_inline int finish(struct __sk_buff *skb, struct packet *p, enum reason reason)
 {
+	p->reason = reason;
 	count(skb, p, reason);
 	if (is_worth_telling(p, reason))
 		tell(p, reason);
@@ -218,7 +220,7 @@ int collect_expired(struct collection *collection)
 {
 	__u32 slot = collection->slot;
 	void *table = bpf_map_lookup_elem(&flows, &slot);
-	struct walk walk = { .now = bpf_ktime_get_ns() >> TICK_BITS };
+	struct walk walk = { .now = now_ns() >> TICK_BITS };
 
 	if (!table)
 		return 0;

@@ -5,6 +5,7 @@
 #ifndef GABION_NIC_H
 #define GABION_NIC_H
 
+#include "clock.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -144,7 +145,7 @@ static __always_inline void withdraw(struct packet *p, const struct address *a)
  */
 static __always_inline bool take(__u64 *used, __u64 burst, __u64 interval)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = now_ns();
 	__u64 oldest = now > burst * interval ? now - burst * interval : 0;
 
 	for (int i = 0; i < 8; i++) {

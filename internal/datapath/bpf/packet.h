@@ -51,6 +51,7 @@ struct packet {
 	struct nic nic; /* a copy: see struct nic */
 	struct ethhdr eth;
 	enum direction direction;
+	enum reason reason; /* what became of the last one, for tests to read */
 	bool left; /* the NIC's table holds something under the key, dead or alive */
 	struct layers ip;
 	struct layers quoted;
