@@ -49,12 +49,20 @@ func (e *entries[K, V]) len() int { return len(e.keys) }
 
 func diff[K, V comparable](actual, desired map[K]V) delta[K, V] {
 	var d delta[K, V]
+	stay := 0
 	for k, want := range desired {
-		if have, there := actual[k]; !there {
+		have, there := actual[k]
+		if !there {
 			d.put.add(k, want)
-		} else if have != want {
+			continue
+		}
+		stay++
+		if have != want {
 			d.replace.add(k, want)
 		}
+	}
+	if stay == len(actual) {
+		return d
 	}
 	for k := range actual {
 		if _, stays := desired[k]; !stays {

@@ -25,7 +25,7 @@ func TestAnyStateToAnyOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := numbers{}
 		before, after := compileWith(t, drawView(t), n), compileWith(t, drawView(t), n)
-		live, err := datapath.RunSimulated(before, after, n, func(*datapath.Tables) {})
+		live, err := quiet().Run(before, after, n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,6 +43,11 @@ func TestAnyStateToAnyOther(t *testing.T) {
 	})
 }
 
+// quiet is a simulation that nobody watches.
+func quiet() *datapath.Simulation {
+	return &datapath.Simulation{Wrote: func(*datapath.Tables) {}, Waited: func() {}}
+}
+
 // TestEveryStepOfAChangeIsOldOrNew is what a packet is promised: whatever has been
 // written of a change, it gets the verdict of the policy before or after it.
 func TestEveryStepOfAChangeIsOldOrNew(t *testing.T) {
@@ -55,20 +60,104 @@ func TestEveryStepOfAChangeIsOldOrNew(t *testing.T) {
 				n := numbers{}
 				before, after := compileWith(t, old, n), compileWith(t, changed, n)
 				questions := rapid.SliceOfN(rapid.Custom(drawQuestion), 40, 40).Draw(t, "questions")
-				_, err := datapath.RunSimulated(before, after, n, func(live *datapath.Tables) {
+				s := quiet()
+				s.Wrote = func(live *datapath.Tables) {
 					for _, q := range questions {
 						was, is, will := simulate(before, q).pass, simulate(live, q).pass, simulate(after, q).pass
 						if is != was && is != will {
 							t.Fatalf("%+v: passed before %v, during %v, after %v", q, was, is, will)
 						}
 					}
-				})
-				if err != nil {
+				}
+				if _, err := s.Run(before, after, n); err != nil {
 					t.Fatal(err)
 				}
 			})
 		})
 	}
+}
+
+// TestASlowPacketGetsTheVerdictOfAPolicyThatWas spreads the lookups of one packet
+// over the writes of several changes. It may meet all that are written until
+// somebody waits for it, and must get the verdict of a policy that was in force
+// meanwhile, not of a mixture.
+func TestASlowPacketGetsTheVerdictOfAPolicyThatWas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := numbers{}
+		view := drawView(t)
+		h := newHistory(compileWith(t, view, n))
+		s := &datapath.Simulation{Wrote: h.wrote, Waited: h.waited}
+		for range rapid.IntRange(1, 4).Draw(t, "changes") {
+			view = cloneView(view)
+			changes[rapid.SampledFrom(slices.Sorted(maps.Keys(changes))).Draw(t, "change")](t, view)
+			after := compileWith(t, view, n)
+			h.begin(after)
+			if _, err := s.Run(h.last(), after, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 300 {
+			h.checkPacket(t, drawQuestion(t))
+		}
+	})
+}
+
+// history is what a packet may have met. A window is what was written between two
+// waits: a packet's lookups lie within one.
+type history struct{ windows []window }
+
+type window struct {
+	states   []*datapath.Tables // one after the other
+	policies []*datapath.Tables // that were in force, or came into force, during it
+}
+
+func newHistory(t *datapath.Tables) *history {
+	return &history{windows: []window{{states: []*datapath.Tables{t}, policies: []*datapath.Tables{t}}}}
+}
+
+func (h *history) current() *window { return &h.windows[len(h.windows)-1] }
+
+func (h *history) last() *datapath.Tables {
+	states := h.current().states
+	return states[len(states)-1]
+}
+
+func (h *history) begin(policy *datapath.Tables) {
+	w := h.current()
+	if len(w.states) == 1 {
+		// Nothing was written since the wait: only the last policy is in force.
+		w.policies = w.policies[len(w.policies)-1:]
+	}
+	w.policies = append(w.policies, policy)
+}
+
+func (h *history) wrote(live *datapath.Tables) {
+	h.current().states = append(h.current().states, live.Clone())
+}
+
+func (h *history) waited() {
+	w := h.current()
+	// The change under way, and the one before it, whose verdict may still stand.
+	h.windows = append(h.windows, window{
+		states:   []*datapath.Tables{h.last()},
+		policies: slices.Clone(w.policies[max(0, len(w.policies)-2):]),
+	})
+}
+
+// checkPacket lets a packet meet any window at any pace.
+func (h *history) checkPacket(t *rapid.T, q question) {
+	w := h.windows[rapid.IntRange(0, len(h.windows)-1).Draw(t, "window")]
+	at := rapid.IntRange(0, len(w.states)-1).Draw(t, "begin")
+	got := simulateOver(func() *datapath.Tables {
+		at = min(at+rapid.SampledFrom([]int{0, 0, 0, 1, 2, 8}).Draw(t, "pace"), len(w.states)-1)
+		return w.states[at]
+	}, q)
+	for _, policy := range w.policies {
+		if simulate(policy, q).pass == got.pass {
+			return
+		}
+	}
+	t.Fatalf("%+v: passes %v, and no policy in force meanwhile says so", q, got.pass)
 }
 
 // changes are what one call of the API can do to a view.

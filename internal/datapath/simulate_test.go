@@ -28,38 +28,47 @@ type answer struct {
 // simulate answers by the tables as the programs do: NIC, then membership and
 // class, then policies, each a longest prefix match.
 func simulate(t *datapath.Tables, q question) answer {
-	nic, ok := t.NICs[q.ifindex]
+	return simulateOver(func() *datapath.Tables { return t }, q)
+}
+
+// simulateOver answers by tables that may be others at each lookup.
+func simulateOver(now func() *datapath.Tables, q question) answer {
+	nic, ok := now().NICs[q.ifindex]
 	if !ok {
 		return answer{}
 	}
-	set, ok := t.PolicySets[nic.PolicySet]
-	if !ok {
-		return answer{}
+	if q.direction == gabion.Egress {
+		if set := now().PolicySets[nic.PolicySet]; set != nil && set.Flags&datapath.EgressClosed == 0 {
+			return answer{pass: true}
+		}
 	}
-	if q.direction == gabion.Egress && set.Flags&datapath.EgressClosed == 0 {
-		return answer{pass: true}
-	}
-	for _, peer := range peersOf(t, set, nic.Net, q) {
-		if slot, ok := lookupPolicy(set.Policies, peer, q); ok {
+	for _, peer := range peersOf(now, nic, q) {
+		t := now()
+		if set := t.PolicySets[nic.PolicySet]; set == nil {
+			return answer{}
+		} else if slot, ok := lookupPolicy(set.Policies, peer, q); ok {
 			return answer{pass: true, rule: t.Rules[slot]}
 		}
 	}
 	return answer{}
 }
 
-func peersOf(t *datapath.Tables, set *datapath.PolicySet, net uint32, q question) []uint32 {
+// peersOf looks up who the remote is.
+func peersOf(now func() *datapath.Tables, nic datapath.NIC, q question) []uint32 {
 	var peers []uint32
 	address := datapath.Address{Bytes: q.remote.As16()}
-	if number, ok := t.Members[datapath.MemberKey{Net: net, Address: address}]; ok {
-		groups := t.RemoteSets[number].Groups
+	if number, ok := now().Members[datapath.MemberKey{Net: nic.Net, Address: address}]; ok {
+		groups := now().RemoteSets[number].Groups
 		end := slices.Index(groups[:], 0)
 		if end < 0 {
 			end = len(groups)
 		}
 		peers = append(peers, groups[:end]...)
 	}
-	if class, ok := lookupCIDR(set.CIDRs[q.direction], q.remote); ok {
-		peers = append(peers, datapath.PeerClass|class)
+	if set := now().PolicySets[nic.PolicySet]; set != nil {
+		if class, ok := lookupCIDR(set.CIDRs[q.direction], q.remote); ok {
+			peers = append(peers, datapath.PeerClass|class)
+		}
 	}
 	return peers
 }

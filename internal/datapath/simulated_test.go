@@ -5,25 +5,35 @@ import (
 	"slices"
 )
 
-// RunSimulated writes the plan between two states into tables in memory, and calls
-// after for each element written.
-func RunSimulated(actual, desired *Tables, numbers Numbers, after func(live *Tables)) (*Tables, error) {
+// Simulation writes plans into tables in memory.
+type Simulation struct {
+	Wrote  func(live *Tables) // called after each element
+	Waited func()             // called when no packet is on its way any more
+
+	grace grace
+}
+
+// Run writes the plan between two states and returns what it arrives at.
+func (s *Simulation) Run(actual, desired *Tables, numbers Numbers) (*Tables, error) {
 	p, err := newPlan(actual, desired, numbers)
 	if err != nil {
 		return nil, err
 	}
-	live := NewTables()
-	live.Rules = map[uint32]string{}
-	maps.Copy(live.Rules, actual.Rules)
+	live := actual.Clone()
 	maps.Copy(live.Rules, desired.Rules)
-	maps.Copy(live.NICs, actual.NICs)
-	maps.Copy(live.Slots, actual.Slots)
-	maps.Copy(live.Members, actual.Members)
-	maps.Copy(live.RemoteSets, actual.RemoteSets)
-	for n, s := range actual.PolicySets {
-		live.PolicySets[n] = s.clone()
+	return live, p.run(&simulated{Simulation: s, live: live})
+}
+
+// Clone copies what a write can change.
+func (t *Tables) Clone() *Tables {
+	c := &Tables{
+		NICs: maps.Clone(t.NICs), Slots: maps.Clone(t.Slots), PolicySets: map[uint32]*PolicySet{},
+		Members: maps.Clone(t.Members), RemoteSets: maps.Clone(t.RemoteSets), Rules: maps.Clone(t.Rules),
 	}
-	return live, p.run(&simulated{live: live, after: func() { after(live) }})
+	for n, s := range t.PolicySets {
+		c.PolicySets[n] = s.clone()
+	}
+	return c
 }
 
 // PlanIsEmpty tells whether nothing is to be written between two states.
@@ -40,11 +50,13 @@ func (s *PolicySet) clone() *PolicySet {
 	return c
 }
 
-// simulated is a writer of tables in memory.
+// simulated is the writer of a simulation.
 type simulated struct {
-	live  *Tables
-	after func()
+	*Simulation
+	live *Tables
 }
+
+func (s *simulated) after() { s.Wrote(s.live) }
 
 func put[K comparable, V any](s *simulated, m map[K]V, e entries[K, V]) error {
 	for i, k := range e.keys {
@@ -62,7 +74,14 @@ func remove[K comparable, V any](s *simulated, m map[K]V, keys []K) error {
 	return nil
 }
 
-func (s *simulated) settle(phase) error { return nil }
+func (s *simulated) settle(before phase) error {
+	if s.grace.needed(before) {
+		s.Waited()
+		s.grace = grace{}
+	}
+	s.grace.begin(before)
+	return nil
+}
 
 func (s *simulated) openSlots(slots []uint32) error {
 	for _, n := range slots {
