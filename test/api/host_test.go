@@ -48,7 +48,9 @@ func (r *running) join(t *testing.T, name string) *host {
 	go func() { done <- h.client.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Errorf("host ended: %v", err)
+		}
 	})
 	return h
 }
