@@ -193,6 +193,19 @@ func TestChangesThatHostsHaveYetToEnforce(t *testing.T) {
 	}
 }
 
+func TestWhoDoesNotWaitIsNotRefused(t *testing.T) {
+	answers := world()
+	answers["DELETE /security-group/"+webID+"/rules/"+ruleID] = answers["GET /operation/0c000000-0000-4000-8000-000000000000"]
+	got := newStub(t, answers).gabion("rule", "delete", "web", ruleID, "--wait", "0")
+	want := result{
+		0, "rule 71000000 deleted from web: ingress tcp 22 from 203.0.113.0/24\n",
+		"gabion: note: waiting for hosts hv2 to enforce it\n",
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestWarningsOfTheServerAreShown(t *testing.T) {
 	answers := world()
 	path := "DELETE /security-group/" + webID + "/rules/" + ruleID

@@ -26,7 +26,7 @@ func (a *app) client() (*client.Client, error) {
 
 // changes gives a changing command its --wait.
 func (a *app) changes(c *cobra.Command) *cobra.Command {
-	c.Flags().DurationVar(&a.wait, "wait", defaultWait, "`DURATION` how long to wait until hosts enforce it")
+	c.Flags().DurationVar(&a.wait, "wait", defaultWait, "`DURATION` how long to wait until hosts enforce it; 0 for not at all")
 	return c
 }
 
@@ -39,7 +39,8 @@ type change struct {
 }
 
 // finish waits until a change is enforced, and says what was done. A change that
-// some hosts have yet to enforce is a refusal: whoever relies on it must not go on.
+// some hosts have yet to enforce is a refusal, unless nobody waits for them:
+// whoever relies on it must not go on.
 func (a *app) finish(ctx context.Context, c *client.Client, made change) error {
 	waiting, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
@@ -55,7 +56,7 @@ func (a *app) finish(ctx context.Context, c *client.Client, made change) error {
 	for _, line := range made.details {
 		a.say("  %s", line)
 	}
-	if pending {
+	if pending && a.wait > 0 {
 		return fmt.Errorf("not enforced everywhere yet: %s; gabion operation show %s tells when it is", operation.Message, operation.ID)
 	}
 	if operation.Message != "" {

@@ -125,11 +125,7 @@ func (a *app) explain(e rest.Explanation) error {
 	if a.format == formatJSON {
 		return a.printJSON(e)
 	}
-	verdict := "DENIED"
-	if e.Allowed {
-		verdict = "ALLOWED"
-	}
-	a.say("%s  %s\n", verdict, e.Summary)
+	a.say("%s\n", e.Summary)
 	return align(a.stdout, [][]string{endRow("egress", e.From), endRow("ingress", e.To)})
 }
 

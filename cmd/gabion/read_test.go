@@ -151,7 +151,7 @@ func TestExplain(t *testing.T) {
 		"from":{"address":"203.0.113.7"},"to":` + db1 + `"verdict":"pass","reason":"rule","security-group":{"id":"g","name":"db"},
 		"rule":{"id":"71000000-0000","flow-direction":"ingress","protocol":"tcp","start-port":22,"end-port":22,"network":"0.0.0.0/0"}}}`})
 	got := allowed.gabion("explain", "--from", "203.0.113.7", "--to", "web1", "--protocol", "TCP", "--port", "22")
-	want := result{0, `ALLOWED  one sentence
+	want := result{0, `one sentence
 
   203.0.113.7     -     no instance of yours: decides nothing here
   ingress of db1  pass  rule 71000000 of group db: ingress tcp 22 from 0.0.0.0/0

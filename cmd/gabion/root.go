@@ -47,6 +47,7 @@ until the first egress rule.`,
 		newInstanceCommand(a),
 		newHostCommand(a),
 		newServerCommand(a),
+		newAgentCommand(a),
 		newVersionCommand(a),
 	)
 	root.SetHelpCommandGroupID(groupOther)

@@ -36,9 +36,14 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"instance create i --interface a":                                  `1 --interface, but no --macs; give --interface, --mac and --ip once for each interface; see gabion instance create --help`,
 		"instance create i --interface a --mac 52:54:00:00:00:01":          `--host is missing; an interface is on a host; see gabion instance create --help`,
 		"instance create i --host h --interface a --mac m --ip 10.0.0.1/8": `--ip "10.0.0.1/8" is no address; write one like 192.0.2.21 or 2001:db8::21, without a prefix length; see gabion instance create --help`,
-		"explain --from a --to b":                                          `--protocol is missing; see gabion explain --help`,
-		"explain --from a --to b --protocol tcp":                           `--port is missing; say which port of tcp; see gabion explain --help`,
-		"explain --from a --to b --protocol icmp --port 1":                 `icmp has no ports; leave --port out; see gabion explain --help`,
+		"server": `--data-dir is missing; name the directory that holds the server's state; see gabion server --help`,
+		"server --data-dir d --group-changes never":        `--group-changes "never" is neither; write stopped or live; see gabion server --help`,
+		"agent --state-dir d":                              `--server is missing; name the server's HOST:PORT for agents; see gabion agent --help`,
+		"agent --server h:1":                               `--state-dir is missing; name the directory that holds the host's state; see gabion agent --help`,
+		"agent --server h:1 --state-dir d --router r":      `--router "r" is no address; write one like 192.0.2.1 or fe80::1; see gabion agent --help`,
+		"explain --from a --to b":                          `--protocol is missing; see gabion explain --help`,
+		"explain --from a --to b --protocol tcp":           `--port is missing; say which port of tcp; see gabion explain --help`,
+		"explain --from a --to b --protocol icmp --port 1": `icmp has no ports; leave --port out; see gabion explain --help`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := s.gabion(strings.Fields(args)...)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion/internal/agent"
+)
+
+func newAgentCommand(a *app) *cobra.Command {
+	var (
+		config               agent.Config
+		dhcpServers, routers []string
+	)
+	cmd := &cobra.Command{
+		Use:     "agent",
+		Short:   "Run the agent of a hypervisor: it enforces the policy",
+		GroupID: groupServices,
+		Long: `Run the agent of a hypervisor: it enforces the policy on its instances' interfaces.
+
+It joins with a token once and keeps what it needs in its state directory. What is
+in force stays so without it, and without the server. It needs root.`,
+		Example: `  gabion host token hv1 > token      # where the credentials are
+  gabion agent --server 192.0.2.10:8444 --token-file token --state-dir /var/lib/gabion-agent`,
+		Args: arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			switch {
+			case config.Server == "":
+				return usagef("--server is missing; name the server's HOST:PORT for agents")
+			case config.StateDir == "":
+				return usagef("--state-dir is missing; name the directory that holds the host's state")
+			}
+			if config.DHCPServers, err = parseHosts("--dhcp-server", dhcpServers); err != nil {
+				return err
+			}
+			if config.Routers, err = parseHosts("--router", routers); err != nil {
+				return err
+			}
+			config.Version, config.Log = version, a.log()
+			return agent.Run(cmd.Context(), config)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&config.Server, "server", "", "`HOST:PORT` of the server's stream for agents")
+	f.StringVar(&config.TokenFile, "token-file", "", "`FILE` with the join token; not needed once the host has joined")
+	f.StringVar(&config.StateDir, "state-dir", "", "`DIR` that holds the host's key, certificate and last policy")
+	f.StringVar(&config.Name, "name", "", "`NAME` that tells agents of one kernel apart; without it the host's")
+	f.StringSliceVar(&dhcpServers, "dhcp-server", nil, "`ADDRESS` that may answer instances' DHCP; repeat for several; without it any")
+	f.StringSliceVar(&routers, "router", nil, "`ADDRESS` whose IPv6 router advertisements reach instances; repeat for several; without it any")
+	return cmd
+}
+
+// parseHosts reads the addresses of a flag.
+func parseHosts(flag string, texts []string) ([]netip.Addr, error) {
+	var all []netip.Addr
+	for _, text := range texts {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, usagef("%s %q is no address; write one like 192.0.2.1 or fe80::1", flag, text)
+		}
+		all = append(all, address)
+	}
+	return all, nil
+}
