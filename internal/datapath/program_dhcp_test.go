@@ -8,8 +8,8 @@ import (
 
 // Of abi.h.
 const (
-	namedDHCPServer = 1
-	namedRouter     = 2
+	kindDHCPServer = 1
+	kindRouter     = 2
 )
 
 // name names a server or a router; from then on, only named ones count.
@@ -77,7 +77,7 @@ var dhcpLives = []life{
 		gets(offer(peer, broadcast, bootp(2, guest.mac), fragment4(1, 0, true)), gabion.DropNotForNIC),
 		gets(offer(peer, guest, bootp(2, peer.mac)), gabion.DropDeniedIngress),
 		gets(discover(unconfigged.behind(peer.mac), bootp(1, peer.mac)), gabion.DropNotForNIC),
-		then(func(w *programs) { w.name(bpfNamedKey{Kind: namedDHCPServer, Address: addressBytes(peer.ip4)}) }),
+		then(func(w *programs) { w.name(bpfNamedKey{Kind: kindDHCPServer, Address: addressBytes(peer.ip4)}) }),
 		gets(offer(peer, broadcast, bootp(2, guest.mac)), gabion.PassDHCP),
 		gets(offer(stranger, broadcast, bootp(2, guest.mac)), gabion.DropNotForNIC),
 		gets(offer(stranger, guest, bootp(2, guest.mac)), gabion.DropDeniedIngress),
@@ -97,7 +97,7 @@ var dhcpLives = []life{
 		gets(ip6(peer, guestLL, protoUDP, udp(547, 547)), gabion.DropDeniedIngress),
 		gets(ip6(peer, guestLL.behind(everybody), protoUDP, udp(547, 546)), gabion.DropNotForNIC),
 		gets(ip6(peer, guestLL, fragmented, fragment6(protoUDP, 1, 0, false, udp(547, 546))), gabion.DropDeniedIngress),
-		then(func(w *programs) { w.name(bpfNamedKey{Kind: namedDHCPServer, Address: addressBytes(peerLL.ip6)}) }),
+		then(func(w *programs) { w.name(bpfNamedKey{Kind: kindDHCPServer, Address: addressBytes(peerLL.ip6)}) }),
 		gets(ip6(peer, guestLL, protoUDP, udp(547, 546)), gabion.DropDeniedIngress),
 		gets(ip6(peerLL, guestLL, protoUDP, udp(547, 546)), gabion.PassDHCP),
 	}},

@@ -160,7 +160,7 @@ var ndLives = slices.Concat([]life{
 		gets(nd(peerLL, allNodes, icmp(134, 0, 0, make([]byte, 8)...), hops(64)), gabion.DropNDInvalid),
 		gets(ip6(peerLL, allNodes, fragmented, fragment6(protoICMPv6, 1, 0, false, icmp(134, 0, 0, make([]byte, 8)...)), hops(255)), gabion.DropNDInvalid),
 		then(func(w *programs) {
-			w.name(bpfNamedKey{Kind: namedRouter, Address: addressBytes(stranger.linkLocal().ip6)})
+			w.name(bpfNamedKey{Kind: kindRouter, Address: addressBytes(stranger.linkLocal().ip6)})
 		}),
 		gets(nd(peerLL, allNodes, icmp(134, 0, 0, make([]byte, 8)...)), gabion.DropNotForNIC),
 		gets(nd(stranger.linkLocal(), allNodes, icmp(134, 0, 0, make([]byte, 8)...)), gabion.PassND),

@@ -59,14 +59,14 @@ var parseLives = slices.Concat(
 	options("source routing", gabion.DropSourceRoute,
 		[]byte{131, 4, 0, 0}, []byte{137, 4, 0, 0}, []byte{1, 131, 3, 4}, []byte{131, 3, 4, 7}, []byte{131, 2, 7, 0},
 		[]byte{7, 4, 0, 0, 137, 3, 4, 0}, append(slices.Repeat([]byte{1}, 37), 131, 3, 4)),
-	chains("extension headers that are fine", gabion.PassEgressOpen,
+	extensionChains("extension headers that are fine", gabion.PassEgressOpen,
 		[]uint8{hopByHop}, []uint8{destination}, []uint8{routing}, []uint8{hopByHop, destination, routing, destination},
 		[]uint8{destination, destination, destination, destination, destination, destination, destination, destination},
 		[]uint8{hopByHop, routing, routing, routing, routing, routing, routing, routing}),
-	chains("a hop-by-hop header that is late", gabion.DropMalformed,
+	extensionChains("a hop-by-hop header that is late", gabion.DropMalformed,
 		[]uint8{destination, hopByHop}, []uint8{hopByHop, hopByHop},
 		[]uint8{destination, destination, destination, destination, destination, destination, destination, hopByHop}),
-	chains("a ninth extension header", gabion.DropExtHeaders,
+	extensionChains("a ninth extension header", gabion.DropExtHeaders,
 		slices.Repeat([]uint8{destination}, 9), slices.Repeat([]uint8{destination}, 12),
 		append(slices.Repeat([]uint8{destination}, 8), hopByHop), append(slices.Repeat([]uint8{destination}, 8), fragmented)),
 	[]life{
@@ -128,10 +128,10 @@ func options(name string, want gabion.Reason, options ...[]byte) []life {
 	return []life{{"IPv4 " + name, steps}}
 }
 
-// chains is a life of packets with IPv6 extension headers.
-func chains(name string, want gabion.Reason, chains ...[]uint8) []life {
+// extensionChains is a life of packets with IPv6 extension headers.
+func extensionChains(name string, want gabion.Reason, all ...[]uint8) []life {
 	steps := []step{sends(ip6(guest, peer, protoUDP, udp(1, 53)), gabion.PassEgressOpen)}
-	for i, c := range chains {
+	for i, c := range all {
 		payload, next := udp(uint16(i)+2, 53), uint8(protoUDP)
 		for _, kind := range slices.Backward(c) {
 			payload, next = extension(next, 0, payload), kind
