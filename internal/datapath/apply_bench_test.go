@@ -1,6 +1,7 @@
 package datapath_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -44,8 +45,11 @@ func benchmarkApply(b *testing.B, views ...*policy.View) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer datapath.Remove(dir)
-	defer d.Close()
+	defer func() {
+		if err := errors.Join(d.Close(), datapath.Remove(dir)); err != nil {
+			b.Error(err)
+		}
+	}()
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "tap0"}, PeerName: "tap0p"}); err != nil {
 		b.Fatal(err)
 	}

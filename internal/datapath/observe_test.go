@@ -2,6 +2,7 @@ package datapath_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -53,7 +54,7 @@ func TestADropIsCountedAndTold(t *testing.T) {
 		t.Errorf("%d packets counted, want 1", n)
 	}
 	cancel()
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("events ended with %v", err)
 	}
 }

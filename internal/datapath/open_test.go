@@ -28,7 +28,7 @@ func TestWhatAHostLacksIsSaidWithItsRemedy(t *testing.T) {
 		{"a newer one", all, 7 << 16, ""},
 		{"not root", 0, 6<<16 | 6<<8, "start the agent as root"},
 		{"root without eBPF", all &^ (1 << unix.CAP_BPF), 6<<16 | 6<<8, "CAP_BPF"},
-		{"an old kernel", all, 6<<16 | 5<<8 | 99, "Linux 6.5 has no tcx; install Linux 6.6 or newer"},
+		{"an old kernel", all, 6<<16 | 5<<8 | 99, "kernel 6.5 has no tcx; install Linux 6.6 or newer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := datapath.Missing(c.capabilities, c.kernel)

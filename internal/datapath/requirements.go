@@ -45,7 +45,7 @@ func missing(effective uint64, kernel uint32) error {
 		return errors.New("filtering needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_BPF); start the agent as root")
 	}
 	if kernel < 6<<16|6<<8 {
-		return fmt.Errorf("Linux %d.%d has no tcx; install Linux 6.6 or newer", kernel>>16, kernel>>8&0xff)
+		return fmt.Errorf("kernel %d.%d has no tcx; install Linux 6.6 or newer", kernel>>16, kernel>>8&0xff)
 	}
 	return nil
 }

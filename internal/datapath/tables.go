@@ -5,14 +5,20 @@ import (
 	"net/netip"
 )
 
-// Keys and values of the maps, as bpf/abi.h lays them out.
+// Keys and values of the maps, as bpf/abi.h lays them out and explains them.
 type (
-	NIC       = bpfNic
-	Address   = bpfAddress
+	// NIC is a value of nics.
+	NIC = bpfNic
+	// Address is an IPv6 address, or IPv4 as ::ffff:a.b.c.d.
+	Address = bpfAddress
+	// MemberKey is a key of members.
 	MemberKey = bpfMemberKey
+	// RemoteSet is a value of remote_sets: group numbers, sorted; 0 ends the list.
 	RemoteSet = bpfRemoteSet
+	// PolicyKey is a key of the tries in policies.
 	PolicyKey = bpfPolicyKey
-	CIDRKey   = bpfCidrKey
+	// CIDRKey is a key of the tries in cidrs.
+	CIDRKey = bpfCidrKey
 )
 
 // Constants of bpf/abi.h that say what a value means. (Limits are read from the maps.)
