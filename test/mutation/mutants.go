@@ -1,0 +1,52 @@
+package main
+
+// mutant is one fault: what stands in a file, once, and what to put in its place.
+type mutant struct{ name, file, old, new string }
+
+func c(name, file, old, new string) mutant {
+	return mutant{"C: " + name, programs + "/" + file, old, new}
+}
+
+func evaluator(name, file, old, new string) mutant {
+	return mutant{"evaluator: " + name, "internal/policy/" + file, old, new}
+}
+
+func compiler(name, file, old, new string) mutant {
+	return mutant{"compiler: " + name, "internal/datapath/" + file, old, new}
+}
+
+var mutants = []mutant{
+	c("VLAN tags inside the frame are not seen", "gabion.c", "return skb->vlan_present || type == bpf_htons(ETH_P_8021Q) ||", "return skb->vlan_present ||"),
+	c("the Ethernet source is not checked", "gabion.c", "if (!same_mac(p->eth.h_source, p->nic.mac))", "if (false)"),
+	c("broadcast leaves the instance", "gabion.c", "if (is_group_mac(p->eth.h_dest) || is_multicast(&p->ip.destination))", "if (is_multicast(&p->ip.destination))"),
+	c("a neighbour's frame is delivered", "gabion.c", "if (!is_group_mac(p->eth.h_dest) && !same_mac(p->eth.h_dest, p->nic.mac))", "if (false)"),
+	c("the destination address need not be owned", "gabion.c", "if (!is_own(p, &p->ip.destination))", "if (false)"),
+	c("later fragments skip the flow", "gabion.c", "if (p->ip.place == LATER && p->first.reason == PASS_ICMP_ERROR)\n\t\treturn PASS_ICMP_ERROR;", "if (p->ip.place == LATER)\n\t\treturn PASS_FLOW;"),
+	c("an ARP sender need not own its address", "arp.h", "if (!probe && !owns_ipv4(p, arp.sender))", "if (false)"),
+	c("an ARP reply may be sent from 0.0.0.0", "arp.h", "probe = arp.sender == 0 && arp.operation == bpf_htons(ARP_REQUEST);", "probe = arp.sender == 0;"),
+	c("the target of an NA is not checked", "nd.h", "if (p->ip.icmp_type == NEIGHBOR_ADVERTISEMENT && !is_own_ipv6(p, &target))", "if (false)"),
+	c("the link-layer option of ND is not checked", "nd.h", "if (option.length != 1 || !same_mac(option.mac, p->nic.mac))", "if (option.length != 1)"),
+	c("MLD passes at any hop limit", "nd.h", "static __always_inline enum reason mld_from_instance(struct packet *p)\n{\n\tif (p->ip.place != WHOLE || p->ip.hop_limit != MLD_HOP_LIMIT)", "static __always_inline enum reason mld_from_instance(struct packet *p)\n{\n\tif (p->ip.place != WHOLE)"),
+	c("a DHCP client may ask for another MAC", "dhcp.h", "bootp.hardware_length != ETH_ALEN || !same_mac(bootp.client_mac, p->nic.mac))", "bootp.hardware_length != ETH_ALEN)"),
+	c("DHCPv6 servers are not stopped", "dhcp.h", "(p->ip.sport == bpf_htons(DHCP_SERVER_PORT) ||\n\t\t\t\t\t\t p->ip.sport == bpf_htons(DHCPV6_SERVER_PORT))", "p->ip.sport == bpf_htons(DHCP_SERVER_PORT)"),
+	c("strict source routes pass", "parse.h", "if (type == IPOPT_LSRR || type == IPOPT_SSRR)", "if (type == IPOPT_LSRR)"),
+	c("routing headers of type 0 pass", "parse.h", "return DROP_SOURCE_ROUTE;\n\tif (ip->protocol == FRAGMENT) {", "return REASON_NONE;\n\tif (ip->protocol == FRAGMENT) {"),
+	c("a second fragment header passes", "parse.h", "if (ip->place != WHOLE)\n\t\t\treturn DROP_FRAGMENT_INVALID;", ""),
+	c("overlapping fragments pass", "fragment.h", "if (p->ip.fragment_offset < p->first.next) {", "if (false) {"),
+	c("fragments need no first", "fragment.h", "if (!first)\n\t\treturn DROP_FRAGMENT_ORPHAN;", "if (!first)\n\t\treturn REASON_NONE;"),
+	c("TCP opens with ACK set", "flow.h", "(p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN", "(p->tcp_flags & TCP_SYN)"),
+	c("closed connections live on", "flow.h", "return state == FLOW_CLOSING ? TICKS(10) : TICKS(60);", "return TICKS(60);"),
+	c("revoked flows pass", "flow.h", "if (flow && is_still_admitted(p, flow))\n\t\treturn pass_flow(p, table, flow);", "if (flow)\n\t\treturn pass_flow(p, table, flow);"),
+	c("any RST closes", "flow.h", "if (flags & TCP_RST && is_reset_in_window(p, flow))", "if (flags & TCP_RST)"),
+	c("errors need not quote the sender's own packet", "quote.h", "if (!same_address(&p->quoted.source, &p->ip.destination))\n\t\treturn false;", ""),
+	c("egress is open whatever the rules", "rules.h", "return set && !(set->flags & POLICY_SET_EGRESS_CLOSED);", "return set;"),
+	c("ICMPv6 rules admit protocol 58 over IPv4", "rules.h", "return p->key.flow.protocol != other;", "return true;"),
+	compiler("port ranges end one too early", "ports.go", "uint32(r.End)+1; at < end;", "uint32(r.End); at < end;"),
+	compiler("an ICMP rule for any code is one for code 0", "ports.go", "port: uint16(m.Type) << 8, bits: 8}", "port: uint16(m.Type) << 8, bits: 16}"),
+	evaluator("an empty group holds everyone", "rules.go", "return peer != nil && (slices.Contains(", "return peer != nil && (len(all) == 0 || slices.Contains("),
+	evaluator("RSTs move the end of what was sent", "flow.go", "if !t.numbered || t.has(tcpRST) {", "if !t.numbered {"),
+	evaluator("expired flows live for ever", "flow.go", "return now-f.lastSeen <= ticksIn(f.timeout(protocol))", "return true"),
+	evaluator("later fragments may begin anywhere", "fragment.go", "case p.fragment.offset < d.next:", "case false:"),
+	evaluator("echo replies open flows", "flow.go", "if answer.Verdict() == gabion.Drop || s.isEchoReply() {", "if answer.Verdict() == gabion.Drop {"),
+	evaluator("members of other organizations count", "rules.go", "key := organizationAddress{m.Organization, a}", "key := organizationAddress{address: a}"),
+}
