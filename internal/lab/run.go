@@ -134,7 +134,7 @@ func removeCrashedRuns() error {
 func (r *run) remove() error {
 	err := errors.Join(
 		r.endProcesses(),
-		removeMatching(pinsDir, r.name("*"), os.RemoveAll),
+		removePins(r.name("*")),
 		removeMatching(namespaceDir, r.name("*"), func(path string) error { return removeNamespace(filepath.Base(path)) }),
 		r.removeLinks(),
 		r.removeFiles(),
@@ -151,6 +151,19 @@ func removeMatching(dir, pattern string, remove func(path string) error) error {
 		err = errors.Join(err, remove(path))
 	}
 	return err
+}
+
+// removePins removes what the run's agents pinned, and the directory of all agents
+// where no other has anything in it.
+func removePins(pattern string) error {
+	if err := removeMatching(pinsDir, pattern, os.RemoveAll); err != nil {
+		return err
+	}
+	err := os.Remove(pinsDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+		return fmt.Errorf("remove %s: %w", pinsDir, err)
+	}
+	return nil
 }
 
 // removeLinks removes the run's links of this namespace; those inside its

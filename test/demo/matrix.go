@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/gabion/gabion/internal/lab"
@@ -26,35 +25,28 @@ type matrix struct {
 	results map[lab.Probe]result
 }
 
-func newMatrix(p paint, results []result) *matrix {
-	m := &matrix{paint: p, results: map[lab.Probe]result{}}
+func newMatrix(p paint, from, to []*lab.Endpoint, results []result) *matrix {
+	m := &matrix{paint: p, from: from, to: to, results: map[lab.Probe]result{}}
 	for _, r := range results {
 		m.results[r.probe] = r
-		if !slices.Contains(m.from, r.probe.From) {
-			m.from = append(m.from, r.probe.From)
-		}
-		if !slices.Contains(m.to, r.probe.To) {
-			m.to = append(m.to, r.probe.To)
-		}
 	}
 	return m
 }
 
 func (m *matrix) write(w io.Writer) {
-	fmt.Fprintf(w, "    %-18s", "from ╲ to")
-	for _, to := range m.to {
-		fmt.Fprintf(w, " %-*s", len(services), to.Name)
+	names := make([]string, len(m.to))
+	for i, to := range m.to {
+		names[i] = fmt.Sprintf("%-*s", len(services), to.Name)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "    %-20s%s\n", "from ╲ to", m.paint.bold(strings.Join(names, " ")))
 	for _, from := range m.from {
-		m.writeRow(w, fmt.Sprintf("%-9s seen", from.Name), from, func(r result) bool { return r.seen })
-		m.writeRow(w, fmt.Sprintf("%-9s predicted", ""), from, func(r result) bool { return r.predicted })
+		m.writeRow(w, from.Name, "seen", from, func(r result) bool { return r.seen })
+		m.writeRow(w, "", "predicted", from, func(r result) bool { return r.predicted })
 	}
-	m.writeLegend(w)
 }
 
-func (m *matrix) writeRow(w io.Writer, label string, from *lab.Endpoint, passed func(result) bool) {
-	fmt.Fprintf(w, "    %s", m.paint.dim(fmt.Sprintf("%-19s", label)))
+func (m *matrix) writeRow(w io.Writer, name, kind string, from *lab.Endpoint, passed func(result) bool) {
+	fmt.Fprintf(w, "    %s%s", m.paint.bold(fmt.Sprintf("%-10s", name)), m.paint.dim(fmt.Sprintf("%-10s", kind)))
 	cells := make([]string, len(m.to))
 	for i, to := range m.to {
 		cells[i] = m.cell(from, to, passed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,20 +46,45 @@ func (d *demo) instance(m machine) []string {
 
 func (d *demo) tryEveryPair(ctx context.Context) error {
 	d.step("Every service of every machine from every other, beside the evaluator's prediction")
-	results, err := d.try(ctx, everyPair(d.lab.Endpoints(), d.lab.Endpoints()))
+	all := d.lab.Endpoints()
+	results, err := d.try(ctx, everyPair(all, all))
 	if err != nil {
 		return err
 	}
-	newMatrix(d.paint, results).write(d.out)
+	m := newMatrix(d.paint, all, all, results)
+	m.write(d.out)
+	m.writeLegend(d.out)
 	d.results(results, "TCP, UDP and ICMP over IPv4 and IPv6")
+	return d.explain(ctx)
+}
+
+// explain asks for the reasons of two of the verdicts.
+func (d *demo) explain(ctx context.Context) error {
+	for _, c := range []struct {
+		from string
+		code int
+	}{{"app1", 0}, {d.lab.Outside.Addr4.String(), 1}} {
+		args := []string{"explain", "--from", c.from, "--to", "db1", "--protocol", "tcp", "--port", "5432"}
+		d.command(line(args))
+		out, err := d.server.Run(ctx, args...)
+		code := 0
+		if r := refusal(err); r != nil {
+			code = r.Code
+		} else if err != nil {
+			return err
+		}
+		summary, _, _ := strings.Cut(out, "\n")
+		d.check(code == c.code, "%s", summary)
+	}
 	return nil
 }
 
 // closeEgress shows the egress switch.
 func (d *demo) closeEgress(ctx context.Context) error {
 	d.step("The first egress rule closes all other egress")
-	databases := []*lab.Endpoint{d.guests["db1"].Endpoint, d.guests["db2"].Endpoint}
-	probes := append(everyPair(databases, d.lab.Endpoints()), everyPair(d.lab.Endpoints(), databases)...)
+	all, databases := d.lab.Endpoints(), []*lab.Endpoint{d.guests["db1"].Endpoint, d.guests["db2"].Endpoint}
+	outgoing := everyPair(databases, all)
+	probes := slices.Concat(outgoing, everyPair(all, databases))
 	if err := d.gabion(ctx, append([]string{"rule", "add"}, firstEgress...)...); err != nil {
 		return err
 	}
@@ -66,10 +92,9 @@ func (d *demo) closeEgress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fromDatabases := closed[:len(everyPair(databases, d.lab.Endpoints()))]
-	newMatrix(d.paint, fromDatabases).write(d.out)
+	newMatrix(d.paint, databases, all, closed).write(d.out)
 	d.results(closed, "from the databases, and to them: answers still leave")
-	d.check(onlyReplication(fromDatabases), "only replication leaves the databases")
+	d.check(onlyReplication(closed[:len(outgoing)]), "only replication leaves the databases")
 	if err := d.deleteRules(ctx, dbServers, func(r rest.SecurityGroupRule) bool { return r.FlowDirection == rest.FlowDirectionEgress }); err != nil {
 		return err
 	}
