@@ -127,11 +127,11 @@ func newState() *state {
 	}
 }
 
-// Collect forgets what expired.
+// Collect forgets what expired a while ago.
 func (e *Evaluator) Collect(now uint64) {
 	for _, n := range e.nics {
 		for key, f := range n.flows {
-			if !f.isLive(key.protocol, ticksOf(now)) {
+			if ticksOf(now)-f.lastSeen > ticksIn(f.timeout(key.protocol))+ticksIn(collectAfter) {
 				n.forget(key)
 			}
 		}

@@ -10,6 +10,9 @@ func ticksOf(now uint64) ticks { return ticks(now >> 20) }
 // ticksIn is how many whole ticks are in that many seconds.
 func ticksIn(seconds uint64) ticks { return ticks(seconds * second >> 20) }
 
+// collectAfter is how long an expired flow stays at least, in seconds.
+const collectAfter = 5
+
 // flowState is how far a flow is.
 type flowState uint8
 

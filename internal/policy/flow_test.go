@@ -320,7 +320,7 @@ func TestFullTable(t *testing.T) {
 	b.in("its query again", udp(in4, 4002, 53), gabion.PassFlow)
 	b.out("an answer that is there", udp(out4, 53, 4000), gabion.PassFlow)
 
-	b.wait(181 * time.Second)
+	b.wait(186 * time.Second)
 	b.in("query", udp(in4, 4002, 53), gabion.PassRule)
 	b.out("what expired still fills it", udp(out4, 53, 4002), gabion.DropTableFull)
 	b.in("query of an expired flow takes its place", udp(in4, 4001, 53), gabion.PassRule)
