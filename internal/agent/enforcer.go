@@ -216,7 +216,7 @@ func (e *enforcer) settle(err error) {
 	if e.owed {
 		e.server.Ack(e.held(), err)
 	}
-	e.owed = false
+	e.owed = err != nil // the end of an error is news, too
 	e.setProblem(err)
 }
 

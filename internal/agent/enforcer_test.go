@@ -1,0 +1,315 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/agent"
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/hypervisor"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+// bench is an enforcer between a datapath, a host and a server that tell the test
+// what they are asked, and answer as it says.
+type bench struct {
+	agent.Enforcer
+	dir      string
+	applied  chan applied
+	answer   chan error // of the datapath, one for each Apply
+	acks     chan ack
+	observed chan map[string]bool
+	host     *host
+}
+
+type applied struct {
+	revision  int64
+	instances []string
+	links     map[string]int
+	onDisk    int64 // revision in the state file at that moment
+}
+
+type ack struct {
+	at      feed.Position
+	problem string
+}
+
+func (b *bench) Apply(ctx context.Context, v *policy.View, links map[string]int) error {
+	a := applied{revision: v.Revision, links: links}
+	for id := range v.Instances {
+		a.instances = append(a.instances, id)
+	}
+	slices.Sort(a.instances)
+	if data, err := os.ReadFile(filepath.Join(b.dir, "policy.pb")); err == nil {
+		if s, err := feed.DecodeState("hv1", data); err == nil {
+			a.onDisk = s.View.Revision
+		}
+	}
+	b.applied <- a
+	select {
+	case err := <-b.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *bench) Ack(at feed.Position, problem error) {
+	a := ack{at: at}
+	if problem != nil {
+		a.problem = problem.Error()
+	}
+	b.acks <- a
+}
+
+func (b *bench) Observe(running map[string]bool) { b.observed <- running }
+
+// start runs an enforcer on the state directory.
+func start(t *testing.T, dir string) *bench {
+	t.Helper()
+	b := &bench{
+		dir: dir, applied: make(chan applied, 100), answer: make(chan error, 100),
+		acks: make(chan ack, 100), observed: make(chan map[string]bool, 100), host: newHost(),
+	}
+	var err error
+	if b.Enforcer, err = agent.NewEnforcer(dir, b, b.host, b); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Logf("state file: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func next[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(agent.Patience):
+		t.Fatalf("waited in vain for %s", what)
+		panic("not reached")
+	}
+}
+
+func none[T any](t *testing.T, what string, from <-chan T) {
+	t.Helper()
+	select {
+	case v := <-from:
+		t.Fatalf("unexpected %s: %+v", what, v)
+	default:
+	}
+}
+
+func (b *bench) expectAck(t *testing.T, revision int64, problem string) {
+	t.Helper()
+	got := next(t, "an ack", b.acks)
+	if want := (ack{feed.Position{Epoch: "e", Revision: revision}, problem}); got != want {
+		t.Fatalf("got ack %+v, want %+v", got, want)
+	}
+}
+
+func one(managed bool) *gabion.Instance {
+	return &gabion.Instance{
+		ID: "one", Organization: "o", Name: "one", Host: "hv1", Groups: []string{"g"},
+		NICs: []gabion.NIC{{
+			Interface: "tap1", MAC: gabion.MAC{2, 0, 0, 0, 0, 1},
+			Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Managed: managed,
+		}},
+	}
+}
+
+func view(revision int64, instances ...*gabion.Instance) *policy.View {
+	v := policy.NewView()
+	v.Apply(&policy.Delta{Revision: revision, Instances: instances})
+	return v
+}
+
+func tap1(up bool) map[string]hypervisor.Link {
+	return map[string]hypervisor.Link{"tap1": {Name: "tap1", Index: 11, Up: up}}
+}
+
+func TestPolicyIsWrittenEnforcedAcknowledged(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	none(t, "Apply without a policy", b.applied)
+	if b.Ready() == nil {
+		t.Error("ready without a policy")
+	}
+
+	b.Replace("e", view(5, one(false)))
+	got := next(t, "Apply", b.applied)
+	want := applied{revision: 5, instances: []string{"one"}, links: map[string]int{"tap1": 11}, onDisk: 5}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(applied{})); diff != "" {
+		t.Error(diff)
+	}
+	none(t, "ack before the policy is in force", b.acks)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	if diff := cmp.Diff(map[string]bool{"one": true}, next(t, "an observation", b.observed)); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+func TestFailureIsToldAndTriedAgain(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5, one(false)))
+	for range 2 {
+		next(t, "Apply", b.applied)
+		b.answer <- errors.New("map is full")
+		b.expectAck(t, 5, "map is full")
+		if b.Ready() == nil {
+			t.Error("ready although the policy is not in force")
+		}
+	}
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	next(t, "an observation", b.observed)
+}
+
+func TestWhatComesDuringAStepGoesIntoOne(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5))
+	next(t, "Apply", b.applied)
+	for r := range int64(50) {
+		b.Change(&policy.Delta{Revision: 6 + r, Instances: []*gabion.Instance{one(false)}})
+	}
+	b.Links(tap1(false))
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	if got := next(t, "Apply", b.applied); got.revision != 55 || got.onDisk != 55 {
+		t.Errorf("the next step enforced revision %d (%d on disk), want 55", got.revision, got.onDisk)
+	}
+	b.answer <- nil
+	b.expectAck(t, 55, "")
+	none(t, "Apply", b.applied)
+}
+
+func TestRevisionAloneCostsNothing(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	b.Change(&policy.Delta{Revision: 9})
+	b.expectAck(t, 9, "")
+	none(t, "Apply", b.applied)
+}
+
+func TestNewInterfaceIsFiltered(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(map[string]hypervisor.Link{})
+	b.Replace("e", view(5, one(false)))
+	if got := next(t, "Apply", b.applied); len(got.links) != 0 {
+		t.Errorf("applied to %v, want no interface", got.links)
+	}
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	if next(t, "an observation", b.observed)["one"] {
+		t.Error("an instance without interface is seen running")
+	}
+	b.Links(tap1(true))
+	if got := next(t, "Apply", b.applied); got.links["tap1"] != 11 {
+		t.Errorf("applied to %v, want tap1", got.links)
+	}
+	b.answer <- nil
+	if !next(t, "an observation", b.observed)["one"] {
+		t.Error("an instance with its interface up is not seen running")
+	}
+	none(t, "ack of what was acknowledged", b.acks)
+}
+
+func TestStartWithoutServer(t *testing.T) {
+	dir := t.TempDir()
+	b := start(t, dir)
+	b.Links(tap1(true))
+	b.Replace("e", view(5, one(false)))
+	next(t, "Apply", b.applied)
+
+	again := start(t, dir)
+	if got := again.Held(); got != (feed.Position{Epoch: "e", Revision: 5}) {
+		t.Errorf("it holds %+v, want revision 5", got)
+	}
+	none(t, "Apply before the interfaces are known", again.applied)
+	again.Links(tap1(true))
+	if got := next(t, "Apply", again.applied); got.revision != 5 || !slices.Equal(got.instances, []string{"one"}) {
+		t.Errorf("enforced %+v, want revision 5", got)
+	}
+	again.answer <- nil
+	next(t, "an observation", again.observed)
+	if err := again.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+func TestDamagedStateFileIsNotEnforced(t *testing.T) {
+	good, err := (&feed.State{Epoch: "e", View: view(5, one(false))}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := slices.Clone(good)
+	flipped[len(flipped)-3] ^= 4
+	for name, content := range map[string][]byte{
+		"empty": {}, "truncated": good[:len(good)-1], "bit flipped": flipped, "garbage": []byte("garbage"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "policy.pb"), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := start(t, dir)
+			if got := b.Held(); got != (feed.Position{}) {
+				t.Errorf("it holds %+v, want nothing", got)
+			}
+			b.Links(tap1(true))
+			b.Replace("e", view(7)) // the first thing that is enforced is the server's
+			if got := next(t, "Apply", b.applied); got.revision != 7 {
+				t.Errorf("enforced revision %d, want 7", got.revision)
+			}
+		})
+	}
+}
+
+func TestStateFileThatCannotBeWrittenIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	b := start(t, dir)
+	b.Links(tap1(true))
+	b.Replace("e", view(5))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+
+	bad := &gabion.Instance{ID: "\xff", Groups: []string{"g"}} // no encoding of it exists
+	b.Change(&policy.Delta{Revision: 6, Instances: []*gabion.Instance{bad}})
+	if got := next(t, "Apply", b.applied); got.revision != 6 {
+		t.Errorf("enforced revision %d, want 6 nonetheless", got.revision)
+	}
+	b.answer <- nil
+	b.expectAck(t, 6, "")
+	if _, err := os.Stat(filepath.Join(dir, "policy.pb")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the older policy is still there: %v", err)
+	}
+}

@@ -1,0 +1,49 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/hypervisor"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+const PinDir = pinDir
+
+// Enforcer is the loop of an agent, with what it stands on given by a test.
+type Enforcer struct{ *enforcer }
+
+// NewEnforcer makes an enforcer that begins with what is in the state directory.
+func NewEnforcer(dir string, d Datapath, h Host, s Server) (Enforcer, error) {
+	states := stateFile{path: filepath.Join(dir, stateFileName), host: "hv1"}
+	state, err := states.load()
+	e := newEnforcer(d, h, states, state, slog.New(slog.DiscardHandler))
+	e.server = s
+	return Enforcer{e}, err
+}
+
+func (e Enforcer) Held() feed.Position { return e.held() }
+
+// Spare does what the enforcer does for the bridges of a view.
+func Spare(h Host, v *policy.View, links map[string]hypervisor.Link) {
+	(&bridges{host: h, log: slog.New(slog.DiscardHandler)}).spare(v, links)
+}
+
+// Probe serves the probe until ctx ends.
+func Probe(ctx context.Context, path string, ready func() error) error {
+	return probe{path, ready, slog.New(slog.DiscardHandler)}.run(ctx)
+}
+
+const Patience = 10 * time.Second
+
+// LockDir uses the state directory like an agent.
+func LockDir(dir string) (unlock func() error, err error) {
+	f, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.Close, nil
+}
