@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -36,7 +37,10 @@ func run(ctx context.Context) int {
 	}
 	d := &demo{report: newReport(os.Stdout), binary: binary}
 	err = d.run(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		err = errors.New("interrupted; everything is removed")
+	case err != nil:
 		d.showLogs(os.Stderr)
 	}
 	if isKeeper() && ctx.Err() == nil && d.lab != nil {
