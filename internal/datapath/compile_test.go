@@ -148,6 +148,32 @@ func TestWhatCannotBeEnforcedIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestAMemberOfTooManyGroupsIsInNone, and is named once, also where addresses are shared.
+func TestAMemberOfTooManyGroupsIsInNone(t *testing.T) {
+	const groups = 17
+	view := oneRule(make([]gabion.Rule, groups)...)
+	var all []string
+	for n := range groups {
+		id := groupID(n + 1)
+		all = append(all, id)
+		view.Groups[id] = &policy.Group{ID: id, Organization: "org-a"}
+		view.Groups["group-0"].Rules[n].Peer = gabion.Peer{Group: id}
+	}
+	address := netip.MustParseAddr("10.0.0.1")
+	for id, held := range map[string][]string{"many": all, "one": all[:1], "two": all[1:3]} {
+		view.Members[id] = &policy.Member{Instance: id, Organization: "org-a", Addresses: []netip.Addr{address}, Groups: held}
+	}
+	tables := compile(t, view)
+	if len(tables.Refused) != 1 || !strings.Contains(tables.Refused[0].Error(), "member many") {
+		t.Errorf("refused %v, want the member of many groups once", tables.Refused)
+	}
+	for _, number := range tables.Members {
+		if held := tables.RemoteSets[number].Groups; held[2] == 0 || held[3] != 0 {
+			t.Errorf("the address has the groups %v, want the three of the other members", held)
+		}
+	}
+}
+
 // TestABadEgressRuleStillClosesEgress: leaving a rule out must never open anything.
 func TestABadEgressRuleStillClosesEgress(t *testing.T) {
 	view := oneRule(gabion.Rule{Direction: gabion.Egress, Ports: gabion.PortRange{Start: 9, End: 1}})

@@ -7,35 +7,92 @@ import (
 	"github.com/gabion/gabion/internal/policy"
 )
 
-// memberCompiler finds each address's remote set. Until all are known, a set has
-// an index instead of a number: only sets that an address ends up with get one.
+// memberCompiler finds each address's remote set.
 type memberCompiler struct {
 	*compiler
-	index map[RemoteSet]uint32 // into sets
-	sets  []RemoteSet
+	sets   map[RemoteSet]uint32    // number
+	shared map[MemberKey]RemoteSet // addresses of several members, rare: the groups of all
 }
 
 // compileMembers adds what stands behind the named groups.
 func (c *compiler) compileMembers() error {
-	m := &memberCompiler{compiler: c, index: map[RemoteSet]uint32{}}
+	m := &memberCompiler{compiler: c, sets: map[RemoteSet]uint32{}, shared: map[MemberKey]RemoteSet{}}
 	c.tables.Members = make(map[MemberKey]uint32, len(c.view.Members))
-	for _, member := range c.view.Members {
-		net, here := c.nets[member.Organization]
-		if !here {
-			continue
-		}
-		if groups := m.remoteSet(member); groups != (RemoteSet{}) {
-			m.add(member, net, groups)
-		}
+	if err := m.each(m.add, m.leaveOut); err != nil {
+		return err
 	}
 	if len(c.tables.Members) > c.limits.Members {
 		return exceeds("this host", c.limits.Members, "addresses of group members")
 	}
-	return m.number()
+	return m.unite()
+}
+
+// each visits the addresses of all members that have a named group, and these
+// groups; unfit are the members that have too many.
+func (m *memberCompiler) each(visit func(MemberKey, RemoteSet) error, unfit func(*policy.Member)) error {
+	for _, member := range m.view.Members {
+		net, here := m.nets[member.Organization]
+		if !here {
+			continue
+		}
+		groups, fits := m.remoteSet(member)
+		if !fits {
+			unfit(member)
+		}
+		if groups == (RemoteSet{}) {
+			continue
+		}
+		for _, a := range member.Addresses {
+			if err := visit(MemberKey{Net: net, Address: addressOf(a)}, groups); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add gives the address the groups of one member, and notes if it had others.
+func (m *memberCompiler) add(key MemberKey, groups RemoteSet) error {
+	number, err := m.numberOf(groups)
+	if err != nil {
+		return err
+	}
+	known := len(m.tables.Members)
+	m.tables.Members[key] = number
+	if len(m.tables.Members) == known {
+		m.shared[key] = RemoteSet{}
+	}
+	return nil
+}
+
+// unite gives addresses of several members the groups of all of them.
+func (m *memberCompiler) unite() error {
+	if len(m.shared) == 0 {
+		return nil
+	}
+	err := m.each(func(key MemberKey, groups RemoteSet) error {
+		if others, shared := m.shared[key]; shared {
+			m.shared[key] = union(groups, others)
+		}
+		return nil
+	}, func(*policy.Member) {})
+	if err != nil {
+		return err
+	}
+	for key, groups := range m.shared {
+		if m.tables.Members[key], err = m.numberOf(groups); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memberCompiler) leaveOut(member *policy.Member) {
+	m.refuse("leave member %s out of all groups: it has more than %d that rules here name", member.Instance, groupsPerRemote)
 }
 
 // remoteSet is the sorted set of the member's groups that rules here name.
-func (m *memberCompiler) remoteSet(member *policy.Member) RemoteSet {
+func (m *memberCompiler) remoteSet(member *policy.Member) (set RemoteSet, fits bool) {
 	var room [groupsPerRemote]uint32
 	numbers := room[:0]
 	for _, id := range member.Groups {
@@ -44,10 +101,9 @@ func (m *memberCompiler) remoteSet(member *policy.Member) RemoteSet {
 		}
 	}
 	if len(numbers) > groupsPerRemote {
-		m.refuse("leave member %s out of all groups: it has more than %d that rules here name", member.Instance, groupsPerRemote)
-		return RemoteSet{}
+		return RemoteSet{}, false
 	}
-	return remoteSetOf(numbers)
+	return remoteSetOf(numbers), true
 }
 
 func remoteSetOf(numbers []uint32) RemoteSet {
@@ -57,50 +113,23 @@ func remoteSetOf(numbers []uint32) RemoteSet {
 	return set
 }
 
-func (m *memberCompiler) add(member *policy.Member, net uint32, groups RemoteSet) {
-	at := m.indexOf(groups)
-	for _, a := range member.Addresses {
-		key := MemberKey{Net: net, Address: addressOf(a)}
-		if other, shared := m.tables.Members[key]; shared && other != at {
-			// An address of two members has the groups of both.
-			m.tables.Members[key] = m.indexOf(union(groups, m.sets[other]))
-			continue
-		}
-		m.tables.Members[key] = at
-	}
-}
-
 // union is the groups of both. What does not fit is left out: it allows less.
 func union(a, b RemoteSet) RemoteSet {
 	numbers := slices.Concat(a.Groups[:], b.Groups[:])
 	return remoteSetOf(slices.DeleteFunc(numbers, func(n uint32) bool { return n == 0 }))
 }
 
-func (m *memberCompiler) indexOf(groups RemoteSet) uint32 {
-	at, known := m.index[groups]
-	if !known {
-		at = uint32(len(m.sets))
-		m.index[groups] = at
-		m.sets = append(m.sets, groups)
+func (m *memberCompiler) numberOf(groups RemoteSet) (uint32, error) {
+	if number, known := m.sets[groups]; known {
+		return number, nil
 	}
-	return at
-}
-
-// number puts numbers in the places of indexes.
-func (m *memberCompiler) number() error {
-	numbers := make([]uint32, len(m.sets))
-	for key, at := range m.tables.Members {
-		if numbers[at] == 0 {
-			n, err := m.numbers.Number(KindRemoteSet, m.sets[at].digest())
-			if err != nil {
-				return err
-			}
-			numbers[at] = n
-			m.tables.RemoteSets[n] = m.sets[at]
-		}
-		m.tables.Members[key] = numbers[at]
+	number, err := m.numbers.Number(KindRemoteSet, groups.digest())
+	if err != nil {
+		return 0, err
 	}
-	return nil
+	m.sets[groups] = number
+	m.tables.RemoteSets[number] = groups
+	return number, nil
 }
 
 // digest names the set by the numbers of its groups.
