@@ -50,3 +50,10 @@ type Nobody struct{}
 
 func (Nobody) Replace(string, *policy.View) {}
 func (Nobody) Change(*policy.Delta)         {}
+
+// Has tells whether the host has a session.
+func (s *Server) Has(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[host] != nil
+}

@@ -14,8 +14,9 @@ const (
 	// pause is between two writes of one host's status: the first ack is stored
 	// at once, a stream of them once a pause.
 	pause = 200 * time.Millisecond
-	// heartbeat is how often the store hears that a host is there.
-	heartbeat = 30 * time.Second
+	// heartbeat is how often the store hears that a host is there. Who reads it
+	// takes a host for offline after three of them.
+	heartbeat = 10 * time.Second
 	// maxError is how much of a host's error is kept, in bytes.
 	maxError = 1024
 )
