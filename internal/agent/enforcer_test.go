@@ -137,7 +137,8 @@ func one(managed bool) *gabion.Instance {
 
 func view(revision int64, instances ...*gabion.Instance) *policy.View {
 	v := policy.NewView()
-	v.Apply(&policy.Delta{Revision: revision, Instances: instances})
+	groups := []*policy.Group{{ID: "g", Organization: "o", Name: "g"}}
+	v.Apply(&policy.Delta{Revision: revision, Groups: groups, Instances: instances})
 	return v
 }
 
