@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-
-	"github.com/gabion/gabion/test/predict"
 )
 
 // An agent that is dead filters as before; one that is back catches up.
@@ -24,11 +22,8 @@ func TestAgentCrash(t *testing.T) {
 		t.Error("the connection that was open is cut")
 	}
 
-	before, err := predict.Read(t.Context(), s.client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	message := s.refused(t, "rule delete servers "+s.ruleID(t, "servers", webPort)+" --wait 0s")
+	before := s.predictor(t)
+	message := s.refused(t, "rule delete servers "+s.ruleID(t, "servers", webPort)+" --wait 1s")
 	if !strings.Contains(message, "h2") {
 		t.Errorf("%q does not name the host that is not there", message)
 	}
@@ -73,10 +68,7 @@ func TestServerCrash(t *testing.T) {
 	s.start(t)
 	twoRoles(t, s)
 	before := s.output(t, "group list -o json") + s.output(t, "instance list -o json")
-	p, err := predict.Read(t.Context(), s.client)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := s.predictor(t)
 	if err := s.server.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	privilege.Require(t)
+	t.Parallel() // sites don't know of each other, and mostly wait
 	l, err := lab.New()
 	if err != nil {
 		t.Fatal(err)
@@ -196,14 +197,20 @@ func (s *site) checkOpen(t *testing.T) {
 	s.check(t, probes, func(lab.Probe) bool { return true })
 }
 
-// checkPredicted holds every pair against the evaluator.
-func (s *site) checkPredicted(t *testing.T) {
+// predictor is the evaluator with what the server has now.
+func (s *site) predictor(t *testing.T) *predict.Predictor {
 	t.Helper()
 	p, err := predict.Read(t.Context(), s.client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.check(t, s.everyPair(), p.Passes)
+	return p
+}
+
+// checkPredicted holds every pair against the evaluator.
+func (s *site) checkPredicted(t *testing.T) {
+	t.Helper()
+	s.check(t, s.everyPair(), s.predictor(t).Passes)
 }
 
 // check makes the probes and tells which ones met something else than wanted.
