@@ -104,7 +104,7 @@ func TestJoinRefused(t *testing.T) {
 	}}, ca, slog.New(slog.DiscardHandler))
 	g := server.GRPC(cert.MutualTLS())
 	t.Cleanup(g.Stop)
-	go g.Serve(l)
+	go func() { _ = g.Serve(l) }()
 
 	for name, tt := range map[string]struct {
 		mint   *pki.CA
@@ -138,7 +138,9 @@ func TestTwoAgentsOfOneDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, c, "another agent uses it")
-	unlock()
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
 	refused(t, c, "has not joined")
 }
 

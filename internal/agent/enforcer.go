@@ -204,10 +204,9 @@ func (e *enforcer) enforce(ctx context.Context) error {
 // settle draws the consequences of a step: the server is told, once for each
 // thing it waits for, and what failed is tried again.
 func (e *enforcer) settle(err error) {
-	switch {
-	case err == nil:
+	if err == nil {
 		e.dirty, e.retry = false, 0
-	default:
+	} else {
 		e.owed, e.retry = true, min(max(2*e.retry, firstRetry), lastRetry)
 	}
 	if was := e.Ready(); err != nil && (was == nil || was.Error() != err.Error()) {

@@ -55,185 +55,6 @@ func identity(t testing.TB, ca *pki.CA, host string) *pki.Identity {
 	return id
 }
 
-// memory is a store in memory. Its revisions are made by commit.
-type memory struct {
-	mu       sync.Mutex
-	epoch    string
-	revision int64
-	groups   map[string]*gabion.Group
-	rules    map[string]*gabion.Rule
-	inst     map[string]*gabion.Instance
-	statuses map[string]gabion.HostStatus
-	running  map[string]bool
-	tokens   map[[32]byte]gabion.JoinToken
-	hosts    map[string]gabion.Host
-	watches  map[chan feed.Event]bool
-}
-
-func newMemory() *memory {
-	return &memory{
-		epoch: "first", revision: 1,
-		groups: map[string]*gabion.Group{}, rules: map[string]*gabion.Rule{}, inst: map[string]*gabion.Instance{},
-		statuses: map[string]gabion.HostStatus{}, running: map[string]bool{},
-		tokens: map[[32]byte]gabion.JoinToken{}, hosts: map[string]gabion.Host{},
-		watches: map[chan feed.Event]bool{},
-	}
-}
-
-// commit makes one revision of the change and tells its number.
-func (m *memory) commit(c policy.Change) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.revision++
-	c.Revision = m.revision
-	for _, g := range c.Groups {
-		m.groups[g.ID] = g
-	}
-	for _, r := range c.Rules {
-		m.rules[r.ID] = r
-	}
-	for _, i := range c.Instances {
-		m.inst[i.ID] = i
-	}
-	for _, id := range c.GoneGroups {
-		delete(m.groups, id)
-	}
-	for _, id := range c.GoneRules {
-		delete(m.rules, id)
-	}
-	for _, id := range c.GoneInstances {
-		delete(m.inst, id)
-	}
-	m.tell(feed.Event{Change: c})
-	return m.revision
-}
-
-func (m *memory) tell(e feed.Event) {
-	for w := range m.watches {
-		w <- e
-	}
-}
-
-// lose ends all watches like a compaction does.
-func (m *memory) lose(epoch string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.epoch = epoch
-	m.tell(feed.Event{Lost: true})
-	for w := range m.watches {
-		close(w)
-	}
-	clear(m.watches)
-}
-
-func (m *memory) deleteHost(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.hosts, name)
-	delete(m.statuses, name)
-	m.revision++
-	m.tell(feed.Event{Change: policy.Change{Revision: m.revision}, GoneHosts: []string{name}})
-}
-
-func (m *memory) Epoch(context.Context) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.epoch, nil
-}
-
-func (m *memory) Snapshot(context.Context) (feed.Event, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := feed.Event{Change: policy.Change{Revision: m.revision}}
-	for _, g := range m.groups {
-		e.Change.Groups = append(e.Change.Groups, g)
-	}
-	for _, r := range m.rules {
-		e.Change.Rules = append(e.Change.Rules, r)
-	}
-	for _, i := range m.inst {
-		e.Change.Instances = append(e.Change.Instances, i)
-	}
-	for _, s := range m.statuses {
-		e.Statuses = append(e.Statuses, s)
-	}
-	return e, nil
-}
-
-// Watch begins at once: what was committed since the snapshot is not replayed,
-// so tests commit only after the server is ready.
-func (m *memory) Watch(ctx context.Context, _ int64) <-chan feed.Event {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w := make(chan feed.Event, 10000)
-	m.watches[w] = true
-	context.AfterFunc(ctx, func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.watches[w] {
-			delete(m.watches, w)
-			close(w)
-		}
-	})
-	return w
-}
-
-func (m *memory) Hosts(context.Context) ([]gabion.Host, []gabion.HostStatus, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var hosts []gabion.Host
-	for _, h := range m.hosts {
-		hosts = append(hosts, h)
-	}
-	return hosts, nil, nil
-}
-
-func (m *memory) SaveStatus(_ context.Context, s gabion.HostStatus) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, ok := m.hosts[s.Host]; !ok {
-		return gabion.NotFound("host", s.Host)
-	}
-	m.statuses[s.Host] = s
-	m.revision++
-	m.tell(feed.Event{Change: policy.Change{Revision: m.revision}, Statuses: []gabion.HostStatus{s}})
-	return nil
-}
-
-func (m *memory) SaveObserved(_ context.Context, _ string, running map[string]bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	maps.Copy(m.running, running)
-	return nil
-}
-
-func (m *memory) RedeemJoinToken(_ context.Context, hash [32]byte, at time.Time) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	token, ok := m.tokens[hash]
-	switch {
-	case !ok:
-		return "", gabion.Forbidden("the join token is unknown or used: create a new one")
-	case at.After(token.Expires):
-		return "", gabion.Forbidden("the join token expired: create a new one")
-	}
-	delete(m.tokens, hash)
-	m.hosts[token.Host] = gabion.Host{Name: token.Host}
-	return token.Host, nil
-}
-
-func (m *memory) status(host string) gabion.HostStatus {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.statuses[host]
-}
-
-func (m *memory) isRunning(instance string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.running[instance]
-}
-
 // zone is a server with its store, listening on loopback.
 type zone struct {
 	*memory
@@ -265,12 +86,6 @@ func newZone(t testing.TB, store *memory, hosts ...string) *zone {
 	return z
 }
 
-func (m *memory) watched() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.watches) > 0
-}
-
 func (z *zone) listen(t testing.TB, addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
@@ -285,7 +100,7 @@ func (z *zone) listen(t testing.TB, addr string) {
 	g := z.server.GRPC(cert.MutualTLS())
 	z.stop = g.Stop
 	t.Cleanup(g.Stop)
-	go g.Serve(l)
+	go func() { _ = g.Serve(l) }() // it ends with the test
 }
 
 type writer func([]byte) (int, error)
@@ -433,13 +248,6 @@ func rule(id, group string, port uint16) *gabion.Rule {
 		ID: id, Group: group, Protocol: gabion.TCP, Ports: gabion.PortRange{Start: port, End: port},
 		Peer: gabion.Peer{Network: netip.MustParsePrefix("0.0.0.0/0")},
 	}
-}
-
-// populated is a store with one instance of group "g" on hv1.
-func populated() *memory {
-	m := newMemory()
-	m.commit(policy.Change{Groups: []*gabion.Group{group("g")}, Instances: []*gabion.Instance{instance("one", "hv1", "10.0.0.1", "g")}})
-	return m
 }
 
 // awaitInSync reads the stream up to where the host has everything.

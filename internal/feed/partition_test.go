@@ -53,7 +53,7 @@ func carry(from, to net.Conn, swallows <-chan struct{}) {
 		n, err := from.Read(buf)
 		select {
 		case <-swallows:
-			io.Copy(io.Discard, from)
+			_, _ = io.Copy(io.Discard, from)
 			return
 		default:
 		}
