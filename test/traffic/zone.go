@@ -26,6 +26,7 @@ type zone struct {
 	instances map[string]*gabion.Instance
 	nics      map[string]*nic // of the host, by interface; those that are gone too
 	strict    map[string]bool // organizations that have egress rules
+	muted     []*gabion.Rule  // away for a while
 	lastRule  int
 }
 
@@ -228,11 +229,17 @@ func (z *zone) change() *policy.Change {
 	organization := pick(z.Rand, organizations...)
 	for range 1 + z.IntN(3) {
 		switch k := z.IntN(20); {
-		case k < 7:
+		case k < 4:
 			z.set(c, z.newRule(organization))
-		case k < 13:
+		case k < 6:
+			z.set(c, z.wide(z.newRule(organization)))
+		case k < 9:
 			z.removeRule(c)
-		case k < 15:
+		case k < 13:
+			z.mute(c, organization)
+		case k < 14:
+			z.turnEgress(c, organization)
+		case k < 16:
 			z.set(c, z.newGroup(organization, z.IntN(groupsPerOrganization)))
 		case k < 17:
 			z.set(c, z.newAway(organization, z.IntN(3)))
@@ -246,24 +253,70 @@ func (z *zone) change() *policy.Change {
 }
 
 func (z *zone) removeRule(c *policy.Change) {
-	if id := z.anyKey(len(z.rules), slices.Sorted(maps.Keys(z.rules))); id != "" {
+	if len(z.rules) > 0 {
+		z.remove(c, pick(z.Rand, slices.Sorted(maps.Keys(z.rules))...))
+	}
+}
+
+func (z *zone) remove(c *policy.Change, rules ...string) {
+	for _, id := range rules {
 		delete(z.rules, id)
 		c.GoneRules = append(c.GoneRules, id)
 	}
 }
 
-func (z *zone) removeInstance(c *policy.Change) {
-	if id := z.anyKey(len(z.instances), slices.Sorted(maps.Keys(z.instances))); id != "" {
-		delete(z.instances, id)
-		c.GoneInstances = append(c.GoneInstances, id)
+// mute takes most rules away for a while, and the next time brings them back.
+func (z *zone) mute(c *policy.Change, organization string) {
+	if len(z.muted) > 0 {
+		for _, r := range z.muted {
+			z.set(c, r)
+		}
+		z.muted = nil
+		return
+	}
+	for _, id := range z.rulesOf(organization) {
+		if z.IntN(4) > 0 {
+			z.muted = append(z.muted, z.rules[id])
+			z.remove(c, id)
+		}
 	}
 }
 
-func (z *zone) anyKey(n int, keys []string) string {
-	if n == 0 {
-		return ""
+// turnEgress turns the egress switch.
+func (z *zone) turnEgress(c *policy.Change, organization string) {
+	opened := false
+	for _, id := range z.rulesOf(organization) {
+		if z.rules[id].Direction == gabion.Egress {
+			z.remove(c, id)
+			opened = true
+		}
 	}
-	return keys[z.IntN(n)]
+	if !opened {
+		for range 3 {
+			r := z.newRule(organization)
+			r.Direction = gabion.Egress
+			z.set(c, r)
+		}
+	}
+}
+
+func (z *zone) rulesOf(organization string) []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(z.rules)) {
+		if z.groups[z.rules[id].Group].Organization == organization {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (z *zone) removeInstance(c *policy.Change) {
+	if len(z.instances) == 0 {
+		return
+	}
+	id := pick(z.Rand, slices.Sorted(maps.Keys(z.instances))...)
+	delete(z.instances, id)
+	c.GoneInstances = append(c.GoneInstances, id)
 }
 
 func (z *zone) anyNIC() *nic { return z.nics[pick(z.Rand, Interfaces()...)] }
