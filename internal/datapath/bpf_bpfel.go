@@ -124,7 +124,13 @@ type bpfIdKey struct {
 	Id   [16]uint8
 }
 
-type bpfMemberKey struct {
+type bpfMember4Key struct {
+	_       structs.HostLayout
+	Net     uint32
+	Address uint32
+}
+
+type bpfMember6Key struct {
 	_       structs.HostLayout
 	Net     uint32
 	Address bpfAddress
@@ -324,7 +330,8 @@ const (
 	bpfMapFragments       = "fragments"
 	bpfMapHalfOpen        = "half_open"
 	bpfMapIds             = "ids"
-	bpfMapMembers         = "members"
+	bpfMapMembers4        = "members4"
+	bpfMapMembers6        = "members6"
 	bpfMapNamed           = "named"
 	bpfMapNicStates       = "nic_states"
 	bpfMapNics            = "nics"
@@ -401,7 +408,8 @@ type bpfMapSpecs struct {
 	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
 	HalfOpen   *ebpf.MapSpec `ebpf:"half_open"`
 	Ids        *ebpf.MapSpec `ebpf:"ids"`
-	Members    *ebpf.MapSpec `ebpf:"members"`
+	Members4   *ebpf.MapSpec `ebpf:"members4"`
+	Members6   *ebpf.MapSpec `ebpf:"members6"`
 	Named      *ebpf.MapSpec `ebpf:"named"`
 	NicStates  *ebpf.MapSpec `ebpf:"nic_states"`
 	Nics       *ebpf.MapSpec `ebpf:"nics"`
@@ -450,7 +458,8 @@ type bpfMaps struct {
 	Fragments  *ebpf.Map `ebpf:"fragments"`
 	HalfOpen   *ebpf.Map `ebpf:"half_open"`
 	Ids        *ebpf.Map `ebpf:"ids"`
-	Members    *ebpf.Map `ebpf:"members"`
+	Members4   *ebpf.Map `ebpf:"members4"`
+	Members6   *ebpf.Map `ebpf:"members6"`
 	Named      *ebpf.Map `ebpf:"named"`
 	NicStates  *ebpf.Map `ebpf:"nic_states"`
 	Nics       *ebpf.Map `ebpf:"nics"`
@@ -473,7 +482,8 @@ func (m *bpfMaps) Close() error {
 		m.Fragments,
 		m.HalfOpen,
 		m.Ids,
-		m.Members,
+		m.Members4,
+		m.Members6,
 		m.Named,
 		m.NicStates,
 		m.Nics,

@@ -131,9 +131,32 @@ func (k *kernel) removeCIDRs(set uint32, direction int, keys []CIDRKey) error {
 	return within(k.maps.Cidrs, cidrIndex(set, direction), len(keys), func(m *ebpf.Map) error { return removeBatch(m, keys) })
 }
 
-func (k *kernel) putMembers(e entries[MemberKey, uint32]) error { return putBatch(k.maps.Members, e) }
+func (k *kernel) putMembers(e entries[MemberKey, uint32]) error {
+	var v4 entries[bpfMember4Key, uint32]
+	var v6 entries[MemberKey, uint32]
+	for i, key := range e.keys {
+		if short, is4 := key.ipv4(); is4 {
+			v4.add(short, e.values[i])
+		} else {
+			v6.add(key, e.values[i])
+		}
+	}
+	return errors.Join(putBatch(k.maps.Members4, v4), putBatch(k.maps.Members6, v6))
+}
 
-func (k *kernel) removeMembers(keys []MemberKey) error { return removeBatch(k.maps.Members, keys) }
+func (k *kernel) removeMembers(keys []MemberKey) error {
+	var v4 []bpfMember4Key
+	var v6 []MemberKey
+	for _, key := range keys {
+		if short, is4 := key.ipv4(); is4 {
+			v4 = append(v4, short)
+		} else {
+			v6 = append(v6, key)
+		}
+	}
+	return errors.Join(removeBatch(k.maps.Members4, v4), removeBatch(k.maps.Members6, v6))
+}
+
 func (k *kernel) putNICs(e entries[uint32, NIC]) error { return putBatch(k.maps.Nics, e) }
 func (k *kernel) removeNICs(ifindexes []uint32) error  { return removeBatch(k.maps.Nics, ifindexes) }
 

@@ -108,7 +108,7 @@ func limitsOf(spec *ebpf.CollectionSpec) Limits {
 		PolicySets: entries(bpfMapPolicySets),
 		RemoteSets: entries(bpfMapRemoteSets),
 		Rules:      entries(bpfMapRuleHits),
-		Members:    entries(bpfMapMembers),
+		Members:    entries(bpfMapMembers4),
 		IDs:        entries(bpfMapIds),
 		Policies:   int(spec.Maps[bpfMapPolicies].InnerMap.MaxEntries),
 		CIDRs:      int(spec.Maps[bpfMapCidrs].InnerMap.MaxEntries),

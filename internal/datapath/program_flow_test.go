@@ -279,9 +279,8 @@ var ruleLives = slices.Concat(
 		return []step{
 			gets(ip(peer, guest, protoTCP, ssh), gabion.PassRule),
 			then(func(w *programs) {
-				for _, a := range []bpfAddress{addressBytes(stranger.ip4), addressBytes(stranger.ip6)} {
-					w.put(w.objects.Members, bpfMemberKey{Net: guestNet + 1, Address: a}, uint32(1))
-				}
+				w.enroll(guestNet+1, stranger.ip4, 1)
+				w.enroll(guestNet+1, stranger.ip6, 1)
 			}),
 			gets(ip(stranger, guest, protoTCP, ssh), gabion.DropDeniedIngress),
 		}

@@ -23,7 +23,7 @@ const (
 
 	classPeer = 0x80000000 // PEER_CLASS
 	peerGroup = 11         // peer's addresses are its members
-	classAny  = 21 // stands for 198.51.100.0/24 and 2001:db8:a::/48
+	classAny  = 21         // stands for 198.51.100.0/24 and 2001:db8:a::/48
 )
 
 // Rules of the policy, by slot.
@@ -181,7 +181,17 @@ func (w *programs) member(set uint32, a netip.Addr, groups ...uint32) {
 	var s bpfRemoteSet
 	copy(s.Groups[:], groups)
 	w.put(w.objects.RemoteSets, set, s)
-	w.put(w.objects.Members, bpfMemberKey{Net: guestNet, Address: bpfAddress{Bytes: a.As16()}}, set)
+	w.enroll(guestNet, a, set)
+}
+
+// enroll makes an address of an organization a member of a remote set's groups.
+func (w *programs) enroll(organization uint32, a netip.Addr, set uint32) {
+	w.Helper()
+	if a.Is4() {
+		w.put(w.objects.Members4, bpfMember4Key{Net: organization, Address: addr4(a)}, set)
+	} else {
+		w.put(w.objects.Members6, bpfMember6Key{Net: organization, Address: addressBytes(a)}, set)
+	}
 }
 
 // attach gives an interface to a machine.
@@ -216,7 +226,7 @@ func (w *programs) reset() {
 	w.Helper()
 	for _, m := range []*ebpf.Map{
 		w.table, w.objects.HalfOpen, w.objects.Fragments, w.objects.Told, w.objects.Named,
-		w.objects.Members, w.rules.rules, w.rules.cidrs[0], w.rules.cidrs[1],
+		w.objects.Members4, w.objects.Members6, w.rules.rules, w.rules.cidrs[0], w.rules.cidrs[1],
 	} {
 		emptyMap(w, m)
 	}

@@ -15,7 +15,7 @@ func (k *kernel) read(r *register) (*Tables, error) {
 	if t.NICs, err = readAll[uint32, NIC](k.maps.Nics); err != nil {
 		return nil, err
 	}
-	if t.Members, err = readAll[MemberKey, uint32](k.maps.Members); err != nil {
+	if t.Members, err = k.readMembers(); err != nil {
 		return nil, err
 	}
 	for id, n := range r.numbers {
@@ -24,6 +24,21 @@ func (k *kernel) read(r *register) (*Tables, error) {
 		}
 	}
 	return t, nil
+}
+
+func (k *kernel) readMembers() (map[MemberKey]uint32, error) {
+	v4, err := readAll[bpfMember4Key, uint32](k.maps.Members4)
+	if err != nil {
+		return nil, err
+	}
+	members, err := readAll[MemberKey, uint32](k.maps.Members6)
+	if err != nil {
+		return nil, err
+	}
+	for key, set := range v4 {
+		members[key.wide()] = set
+	}
+	return members, nil
 }
 
 func (k *kernel) readNumbered(t *Tables, kind Kind, number uint32) error {

@@ -12,7 +12,7 @@ type (
 	// Address is an IPv6 address, or IPv4 as ::ffff:a.b.c.d.
 	Address = bpfAddress
 	// MemberKey is a key of members.
-	MemberKey = bpfMemberKey
+	MemberKey = bpfMember6Key
 	// RemoteSet is a value of remote_sets: group numbers, sorted; 0 ends the list.
 	RemoteSet = bpfRemoteSet
 	// PolicyKey is a key of the tries in policies.
@@ -92,6 +92,22 @@ type Limits struct {
 func addressOf(a netip.Addr) Address { return Address{Bytes: a.As16()} }
 
 func (a Address) addr() netip.Addr { return netip.AddrFrom16(a.Bytes).Unmap() }
+
+// ipv4 is the key in the map of IPv4 members, if it belongs there.
+func (k MemberKey) ipv4() (short bpfMember4Key, is4 bool) {
+	a := k.Address.addr()
+	if !a.Is4() {
+		return short, false
+	}
+	return bpfMember4Key{Net: k.Net, Address: inMemory(a.As4())}, true
+}
+
+// wide is the key as tables hold it.
+func (k bpfMember4Key) wide() MemberKey {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], k.Address)
+	return MemberKey{Net: k.Net, Address: addressOf(netip.AddrFrom4(b))}
+}
 
 // network32 and network16 give a number the byte order of the network in the
 // memory of this machine.

@@ -18,7 +18,7 @@
 #define MAX_POLICY_SETS      2048
 #define MAX_REMOTE_SETS      65536
 #define MAX_RULES            65536 /* rule slots; 0 is "no rule" */
-#define MAX_MEMBERS          1048576
+#define MAX_MEMBERS          262144 /* per family */
 #define MAX_POLICY_KEYS      1048576 /* per policy set */
 #define MAX_CIDRS            65536 /* per policy set and direction */
 #define MAX_FLOWS            65536 /* per NIC */
@@ -85,8 +85,17 @@ struct policy_set {
 };
 #define POLICY_SET_EGRESS_CLOSED 1 /* some group has an egress rule */
 
-/* members: HASH[member_key] -> remote set. Which of the groups that rules here name hold the address. */
-struct member_key {
+/*
+ * members4: HASH[member4_key] -> remote set; members6: HASH[member6_key] -> remote set.
+ * Which of the groups that rules here name hold the address. Two maps because an
+ * IPv4 member fills one cache line so, and one line is what a lookup among many costs.
+ */
+struct member4_key {
+	__u32 net;
+	__be32 address;
+};
+
+struct member6_key {
 	__u32 net;
 	struct address address;
 };

@@ -13,11 +13,20 @@
 #define POLICY_KEY_BITS ((sizeof(struct policy_key) - sizeof(__u32)) * 8)
 #define ADDRESS_BITS    (sizeof(struct address) * 8)
 
+static __always_inline __u32 *remote_set_of(struct packet *p)
+{
+	struct member4_key ipv4 = { .net = p->nic.net, .address = word(&p->key.flow.remote, 3) };
+	struct member6_key ipv6 = { .net = p->nic.net, .address = p->key.flow.remote };
+
+	if (p->ip.version == 4)
+		return bpf_map_lookup_elem(&members4, &ipv4);
+	return bpf_map_lookup_elem(&members6, &ipv6);
+}
+
 /* The groups that hold the remote, of those that rules on this host name. */
 static __always_inline struct remote_set *groups_of(struct packet *p)
 {
-	struct member_key key = { .net = p->nic.net, .address = p->key.flow.remote };
-	__u32 *set = bpf_map_lookup_elem(&members, &key);
+	__u32 *set = remote_set_of(p);
 
 	return set ? bpf_map_lookup_elem(&remote_sets, set) : NULL;
 }
