@@ -66,6 +66,7 @@ func workers() int {
 type comparison struct {
 	began   time.Time
 	scripts atomic.Uint64 // begun
+	probed  atomic.Int64  // frames in the middle of a change
 
 	mu       sync.Mutex
 	compared int
@@ -81,6 +82,7 @@ func (c *comparison) work(t *testing.T, cpu int) {
 		if found := d.play(script.Config, timed(script), hits); found != nil {
 			t.Fatalf("seed %d, script %d: %s\n%s", *seed, number, found, d.shrink(script, found))
 		}
+		c.probed.Add(int64(d.probed))
 		c.add(hits)
 	}
 }
@@ -101,7 +103,7 @@ func (c *comparison) add(hits map[gabion.Reason]int) {
 }
 
 func (c *comparison) report(t *testing.T) {
-	t.Logf("%d packets compared in %s", c.compared, time.Since(c.began).Round(time.Second))
+	t.Logf("%d packets compared in %s, and %d in the middle of a change", c.compared, time.Since(c.began).Round(time.Second), c.probed.Load())
 	for _, reason := range gabion.Reasons() {
 		t.Logf("%-6s %-18s %9d", reason.Verdict(), reason, c.hits[reason])
 		if c.hits[reason] == 0 && c.compared >= 100_000 {
@@ -146,13 +148,17 @@ type differential struct {
 	datapath *Datapath
 	links    map[string]int
 
+	config    policy.Config
 	world     *policy.World
 	view      *policy.View
 	evaluator *policy.Evaluator
+
+	prober *traffic.Prober
+	probed int
 }
 
 func newDifferential(t *testing.T, cpu int) *differential {
-	d := &differential{programs: newPrograms(t), cpu: cpu}
+	d := &differential{programs: newPrograms(t), cpu: cpu, prober: traffic.NewProber()}
 	d.links = isolate(t, cpu)
 	kernel := &kernel{maps: d.objects.bpfMaps}
 	spec, err := loadBpf()
@@ -207,6 +213,7 @@ func isolate(t *testing.T, number int) map[string]int {
 
 // begin forgets everything that happened before.
 func (d *differential) begin(c policy.Config) {
+	d.config, d.probed = c, 0
 	d.world, d.view, d.evaluator = policy.NewWorld(), policy.NewView(), policy.NewEvaluator(c)
 	d.apply()
 	emptyMap(d, d.objects.HalfOpen)
@@ -229,9 +236,9 @@ func (d *differential) play(c policy.Config, events []event, hits map[gabion.Rea
 		d.must(d.objects.SetClock.Set(uint64(e.at)))
 		switch {
 		case e.Change != nil:
-			if delta := d.world.Apply(*e.Change)[traffic.Host]; delta != nil {
-				d.view.Apply(delta)
-				d.apply()
+			if found := d.change(e); found != nil {
+				found.at = k
+				return found
 			}
 		case e.Collect:
 			_, err := d.datapath.CollectExpired()
@@ -262,30 +269,37 @@ func canRun(frame []byte) bool {
 	return true
 }
 
-func (d *differential) evaluate(e event) policy.Result {
+func (d *differential) evaluate(e event) policy.Result { return evaluate(d.evaluator, e) }
+
+func evaluate(by *policy.Evaluator, e event) policy.Result {
 	if e.Way == gabion.Egress {
-		return d.evaluator.FromInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
+		return by.FromInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
 	}
-	return d.evaluator.ToInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
+	return by.ToInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
 }
 
 func (d *differential) compare(e event, want policy.Result) *mismatch {
-	program := d.objects.ToInstance
-	if e.Way == gabion.Egress {
-		program = d.objects.FromInstance
-	}
-	action, err := program.Run(&ebpf.RunOptions{Data: e.Frame, Context: &skb{Ifindex: uint32(d.links[e.NIC])}})
-	d.must(err)
-	got := d.verdictHere()
+	action, got := d.runFrame(e)
 	switch {
 	case got.reason != want.Reason:
 		return &mismatch{want: want.Reason, got: got.reason}
-	case int32(action) != tcxAction(want.Reason):
-		return &mismatch{why: fmt.Sprintf("the program returned %d for %s", int32(action), want.Reason)}
+	case action != tcxAction(want.Reason):
+		return &mismatch{why: fmt.Sprintf("the program returned %d for %s", action, want.Reason)}
 	case hasRule(want.Reason) && (got.rule != 0) != (want.Rule != ""):
 		return &mismatch{why: fmt.Sprintf("%s by rule %q for the evaluator, slot %d for the programs", want.Reason, want.Rule, got.rule)}
 	}
 	return nil
+}
+
+// runFrame has the programs judge a frame.
+func (d *differential) runFrame(e event) (action int32, got verdict) {
+	program := d.objects.ToInstance
+	if e.Way == gabion.Egress {
+		program = d.objects.FromInstance
+	}
+	result, err := program.Run(&ebpf.RunOptions{Data: e.Frame, Context: &skb{Ifindex: uint32(d.links[e.NIC])}})
+	d.must(err)
+	return int32(result), d.verdictHere()
 }
 
 // hasRule tells whether programs and evaluator say which rule admitted. Which it is

@@ -29,7 +29,8 @@ type Script struct {
 // Step is one event. Time passes before it.
 type Step struct {
 	Wait    time.Duration
-	Change  *policy.Change   // objects change, or
+	Change  *policy.Change   // objects change,
+	One     bool             // by one call of the API, or
 	Collect bool             // expired flows are collected, or
 	Frame   []byte           // a frame meets
 	NIC     string           // the NIC of this interface
@@ -76,7 +77,7 @@ func New(seed, number uint64) *Script {
 	}
 	for n := range frames {
 		if n%changesEvery == changesEvery-1 {
-			s.Steps = append(s.Steps, Step{Change: g.zone.change()})
+			s.Steps = append(s.Steps, g.zone.change())
 		}
 		s.Steps = append(s.Steps, g.step())
 	}

@@ -223,11 +223,14 @@ func (z *zone) someGroups(organization string) []string {
 }
 
 // change is what an operator or a tenant does next: most often to rules, and most
-// of what goes comes back.
-func (z *zone) change() *policy.Change {
-	c := z.next()
+// of what goes comes back. Several things at once are not what one call does.
+func (z *zone) change() Step {
+	c, things := z.next(), 1
+	if z.IntN(3) == 0 {
+		things = 2 + z.IntN(2)
+	}
 	organization := pick(z.Rand, organizations...)
-	for range 1 + z.IntN(3) {
+	for range things {
 		switch k := z.IntN(20); {
 		case k < 4:
 			z.set(c, z.newRule(organization))
@@ -239,7 +242,7 @@ func (z *zone) change() *policy.Change {
 			z.mute(c, organization)
 		case k < 14:
 			z.turnEgress(c, organization)
-		case k < 16:
+		case k < 15:
 			z.set(c, z.newGroup(organization, z.IntN(groupsPerOrganization)))
 		case k < 17:
 			z.set(c, z.newAway(organization, z.IntN(3)))
@@ -249,7 +252,7 @@ func (z *zone) change() *policy.Change {
 			z.removeInstance(c)
 		}
 	}
-	return c
+	return Step{Change: c, One: things == 1}
 }
 
 func (z *zone) removeRule(c *policy.Change) {
