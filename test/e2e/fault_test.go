@@ -4,6 +4,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gabion/gabion/client/rest"
 )
 
 // An agent that is dead filters as before; one that is back catches up.
@@ -67,6 +71,9 @@ func TestServerCrash(t *testing.T) {
 	s := newSite(t)
 	s.start(t)
 	twoRoles(t, s)
+	for name := range s.guests {
+		s.awaitState(t, name, rest.InstanceStateRunning)
+	}
 	before := s.output(t, "group list -o json") + s.output(t, "instance list -o json")
 	p := s.predictor(t)
 	if err := s.server.Kill(); err != nil {
@@ -77,8 +84,8 @@ func TestServerCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := s.output(t, "group list -o json") + s.output(t, "instance list -o json")
-	if before != after {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("what the server has (-before +after):\n%s", diff)
 	}
 	s.checkPredicted(t)
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client/rest"
 	"github.com/gabion/gabion/internal/lab"
 )
 
@@ -39,12 +40,12 @@ func TestInterfaceThatComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	twoRoles(t, s)
-	s.awaitState(t, "b2", "stopped")
+	s.awaitState(t, "b2", rest.InstanceStateStopped)
 	if err := s.guests["b2"].Plug(); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitVerdict(t, "b2", false)
-	s.awaitState(t, "b2", "running")
+	s.awaitState(t, "b2", rest.InstanceStateRunning)
 	s.checkPredicted(t)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client/rest"
 	"github.com/gabion/gabion/internal/lab"
 )
 
@@ -97,17 +98,18 @@ func TestGroupsChangeOnStoppedInstances(t *testing.T) {
 	s := newSite(t)
 	s.start(t)
 	twoRoles(t, s)
+	s.awaitState(t, "a1", rest.InstanceStateRunning)
 	s.refused(t, "instance attach a1 servers")
 	s.checkPredicted(t)
 	if err := s.guests["a1"].SetUp(false); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitState(t, "a1", "stopped")
+	s.awaitState(t, "a1", rest.InstanceStateStopped)
 	s.run(t, "instance attach a1 servers")
 	if err := s.guests["a1"].SetUp(true); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitState(t, "a1", "running")
+	s.awaitState(t, "a1", rest.InstanceStateRunning)
 	s.checkPredicted(t)
 }
 
