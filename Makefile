@@ -6,6 +6,7 @@ TOOL        := $(GO) tool -modfile=tools/go.mod
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD_FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 PACKETS     ?= 10000000
+COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree -count 1 -parallel 8
 
 # Debian packages that targets install if they are missing: compilers, guests, rivals.
 CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
@@ -37,6 +38,7 @@ demo: build ## As root: security groups decide real packets between instances on
 test: build guest-kernel ## As root: every test that fits into ten minutes
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
+	$(COMPARE) -packets 1000000
 
 test-race: ## The tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
@@ -65,6 +67,9 @@ guest-kernel: ## Debian's cloud kernel and QEMU, for tests with real guests
 		apt-get -qq -o APT::Sandbox::User=root download "$$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $$2 }')"; \
 		dpkg-deb -x linux-image-*.deb .; rm linux-image-*.deb; mv $(GABION_GUEST_KERNEL).new $(GABION_GUEST_KERNEL); \
 	fi
+
+fuzz: ## As root: PACKETS (10000000) random frames through the eBPF programs and the evaluator, from SEED if one is given
+	$(COMPARE) -v -timeout 6h -packets $(PACKETS) $(if $(SEED),-seed $(SEED))
 
 bench: ## As root: what filtering costs, beside iptables, ipset and nftables; writes bench/results.json
 	$(call install,$(BENCH_TOOLS))
