@@ -117,7 +117,7 @@ func (l *Lab) close() error {
 			err = errors.Join(err, ns.close())
 		}
 	}
-	return errors.Join(err, l.run.remove())
+	return errors.Join(err, l.run.end())
 }
 
 // namespace makes a namespace of the run, in which nothing speaks by itself.

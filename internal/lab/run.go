@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func claimRun() (*run, error) {
 	if err := os.MkdirAll(runsDir, 0o755); err != nil {
 		return nil, fmt.Errorf("create %s: %w", runsDir, err)
 	}
-	guard, err := lockFile(filepath.Join(runsDir, "lock"), 0)
+	guard, err := guardRuns()
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +63,9 @@ func claimRun() (*run, error) {
 	}
 	return nil, fmt.Errorf("claim run: all %d are taken; stop some, see %s", maxRuns, runsDir)
 }
+
+// guardRuns lets nobody else claim or remove a run until the guard is closed.
+func guardRuns() (io.Closer, error) { return lockFile(filepath.Join(runsDir, "lock"), 0) }
 
 func newRun(number int) (*run, error) {
 	lock, err := lockFile(filepath.Join(recordDir(number), "lock"), unix.LOCK_NB)
@@ -129,12 +133,23 @@ func removeCrashedRuns() error {
 	return nil
 }
 
+// end removes the run.
+func (r *run) end() error {
+	guard, err := guardRuns()
+	if err != nil {
+		return err
+	}
+	defer guard.Close()
+	return r.remove()
+}
+
 // remove takes away all that carries the run's name, and at last the claim, so
-// that a removal that fails is tried again by the next run.
+// that a removal that fails is tried again by the next run. Runs are guarded.
 func (r *run) remove() error {
 	err := errors.Join(
 		r.endProcesses(),
-		removePins(r.name("*")),
+		removeMatching(pinsDir, r.name("*"), os.RemoveAll),
+		r.removePinsDir(),
 		removeMatching(namespaceDir, r.name("*"), func(path string) error { return removeNamespace(filepath.Base(path)) }),
 		r.removeLinks(),
 		r.removeFiles(),
@@ -153,17 +168,18 @@ func removeMatching(dir, pattern string, remove func(path string) error) error {
 	return err
 }
 
-// removePins removes what the run's agents pinned, and the directory of all agents
-// where no other has anything in it.
-func removePins(pattern string) error {
-	if err := removeMatching(pinsDir, pattern, os.RemoveAll); err != nil {
+// removePinsDir removes the directory of all agents if nobody has anything in it.
+// An agent of another run may be about to make its own there.
+func (r *run) removePinsDir() error {
+	records, err := filepath.Glob(filepath.Join(runsDir, "[0-9]*"))
+	if err != nil || len(records) > 1 {
 		return err
 	}
-	err := os.Remove(pinsDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
-		return fmt.Errorf("remove %s: %w", pinsDir, err)
+	err = os.Remove(pinsDir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTEMPTY) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // removeLinks removes the run's links of this namespace; those inside its
