@@ -117,8 +117,9 @@ func means(r gabion.Rule, q policy.Question) bool {
 		sameFamily := (q.Protocol == gabion.ICMP) == q.Remote.Is4()
 		typeFits := r.ICMP.Type == -1 || r.ICMP.Type == int(q.Type)
 		return sameFamily && typeFits && (r.ICMP.Code == -1 || r.ICMP.Code == int(q.Code))
+	default:
+		return true
 	}
-	return true
 }
 
 func holds(v *policy.View, p gabion.Peer, a netip.Addr) bool {
@@ -245,10 +246,10 @@ func normal(q policy.Question) policy.Question {
 // opener is a frame that asks the question.
 func opener(q policy.Question) []byte {
 	var payload []byte
-	switch {
-	case q.Protocol == gabion.TCP:
+	switch q.Protocol {
+	case gabion.TCP:
 		payload = frame.TCP{Source: 40000, Destination: q.Port, Flags: frame.SYN}.Bytes()
-	case q.Protocol == gabion.UDP:
+	case gabion.UDP:
 		payload = frame.UDP{Source: 40000, Destination: q.Port}.Bytes()
 	default:
 		payload = frame.ICMP{Type: q.Type, Code: q.Code}.Bytes()

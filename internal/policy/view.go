@@ -1,5 +1,6 @@
 // Package policy says what policy means: which part of the world a host needs
-// (Span), and what becomes of a packet (Evaluator).
+// (World), what its rules say of a connection (Decide, Explain), and what becomes
+// of a frame (Evaluator).
 //
 // It is pure: no I/O, no clock, no goroutine, and it must not know of etcd,
 // gRPC, eBPF or HTTP. The evaluator is written from docs/verdicts.md and never
