@@ -60,7 +60,6 @@ const (
 	DropDeniedIngress
 	DropDeniedEgress
 	DropRevoked
-	DropHalfOpenRate
 	DropTableFull
 
 	reasonCount
@@ -72,7 +71,7 @@ var reasonNames = [reasonCount]string{
 	"no-policy", "vlan", "ethertype", "malformed", "mac-spoof", "arp-invalid", "arp-spoof", "rarp-rate",
 	"ip-spoof", "source-route", "mapped", "ext-headers", "dhcp-server", "dhcp-spoof", "nd-invalid", "nd-spoof",
 	"router", "multicast", "not-for-nic", "not-owned", "fragment-invalid", "fragment-orphan", "no-flow",
-	"denied-ingress", "denied-egress", "revoked", "half-open-rate", "table-full",
+	"denied-ingress", "denied-egress", "revoked", "table-full",
 }
 
 func (r Reason) String() string {

@@ -112,12 +112,6 @@ type bpfFragmentKey struct {
 	Pad         [2]uint8
 }
 
-type bpfHalfOpenKey struct {
-	_    structs.HostLayout
-	Slot uint32
-	Flow bpfFlowKey
-}
-
 type bpfIdKey struct {
 	_    structs.HostLayout
 	Kind uint32
@@ -161,11 +155,10 @@ type bpfNicState struct {
 		_   structs.HostLayout
 		Val uint32
 	}
-	EventsLost   uint32
-	RarpTime     uint64
-	HalfOpenTime uint64
-	EventTime    uint64
-	Learned      [4]bpfAddress
+	EventsLost uint32
+	RarpTime   uint64
+	EventTime  uint64
+	Learned    [4]bpfAddress
 }
 
 type bpfPacket struct {
@@ -221,7 +214,7 @@ type bpfPacket struct {
 		More           bool
 		_              [1]byte
 	}
-	Key         bpfHalfOpenKey
+	Key         bpfFlowKey
 	Asked       bpfPolicyKey
 	AskedRemote bpfCidrKey
 	Flow        bpfFlow
@@ -237,7 +230,7 @@ type bpfPacket struct {
 	TcpFlags    uint8
 	Options     [40]uint8
 	NextOption  uint8
-	_           [6]byte
+	_           [2]byte
 	Event       bpfEvent
 }
 
@@ -292,8 +285,7 @@ const (
 	bpfReasonDROP_DENIED_INGRESS   bpfReason = 31
 	bpfReasonDROP_DENIED_EGRESS    bpfReason = 32
 	bpfReasonDROP_REVOKED          bpfReason = 33
-	bpfReasonDROP_HALF_OPEN_RATE   bpfReason = 34
-	bpfReasonDROP_TABLE_FULL       bpfReason = 35
+	bpfReasonDROP_TABLE_FULL       bpfReason = 34
 )
 
 type bpfRemoteSet struct {

@@ -167,6 +167,7 @@ func newDifferential(t *testing.T, cpu int) *differential {
 		policies: spec.Maps[bpfMapPolicies].InnerMap,
 		cidrs:    spec.Maps[bpfMapCidrs].InnerMap,
 		flows:    spec.Maps[bpfMapFlows].InnerMap.Copy(),
+		halfOpen: spec.Maps[bpfMapHalfOpen].InnerMap,
 	}
 	kernel.inner.flows.MaxEntries = traffic.MaxFlows
 	kernel.stubs, err = openStubs(&kernel.maps, kernel.inner)
@@ -216,7 +217,6 @@ func (d *differential) begin(c policy.Config) {
 	d.config, d.probed = c, 0
 	d.world, d.view, d.evaluator = policy.NewWorld(), policy.NewView(), policy.NewEvaluator(c)
 	d.apply()
-	emptyMap(d, d.objects.HalfOpen)
 	emptyMap(d, d.objects.Fragments)
 	d.must(d.datapath.kernel.nameServers(c.DHCPServers, c.Routers))
 }

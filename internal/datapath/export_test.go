@@ -32,7 +32,7 @@ func (d *Datapath) Epoch(slot uint32) (epoch uint32, err error) {
 // MapIDs are the kernel's ids of all maps, those in maps of maps included.
 func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 	m := &d.kernel.maps
-	for _, each := range []*ebpf.Map{m.Nics, m.Members4, m.Members6, m.Ids, m.Policies, m.Cidrs, m.Flows, m.Events} {
+	for _, each := range []*ebpf.Map{m.Nics, m.Members4, m.Members6, m.Ids, m.Policies, m.Cidrs, m.Flows, m.HalfOpen, m.Events} {
 		info, err := each.Info()
 		if err != nil {
 			return nil, err
@@ -40,7 +40,7 @@ func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 		id, _ := info.ID()
 		ids = append(ids, id)
 	}
-	for _, outer := range []*ebpf.Map{m.Policies, m.Cidrs, m.Flows} {
+	for _, outer := range []*ebpf.Map{m.Policies, m.Cidrs, m.Flows, m.HalfOpen} {
 		for index := range outer.MaxEntries() {
 			var id ebpf.MapID
 			if err := outer.Lookup(index, &id); errors.Is(err, ebpf.ErrKeyNotExist) {

@@ -20,7 +20,7 @@ type kernel struct {
 }
 
 // innerSpecs are the shapes of the maps in maps of maps.
-type innerSpecs struct{ policies, cidrs, flows *ebpf.MapSpec }
+type innerSpecs struct{ policies, cidrs, flows, halfOpen *ebpf.MapSpec }
 
 // settle waits for a grace period if the phase must not meet what was written. The
 // kernel waits for one in every single update of a map of maps.
@@ -35,8 +35,8 @@ func (k *kernel) settle(before phase) error {
 	return nil
 }
 
-// openSlots readies slots for NICs that have no entry yet. What half-open flows and
-// fragments a former owner left there is of an older epoch.
+// openSlots readies slots for NICs that have no entry yet. What fragments a former
+// owner left there are of an older epoch.
 func (k *kernel) openSlots(slots []uint32) error {
 	for _, slot := range slots {
 		if err := k.clearSlot(slot); err != nil {
@@ -46,7 +46,11 @@ func (k *kernel) openSlots(slots []uint32) error {
 	if err := k.bumpEpochs(slots); err != nil {
 		return err
 	}
-	return fill(k.maps.Flows, slots, k.inner.flows, func(*ebpf.Map, int) error { return nil })
+	empty := func(*ebpf.Map, int) error { return nil }
+	return errors.Join(
+		fill(k.maps.HalfOpen, slots, k.inner.halfOpen, empty),
+		fill(k.maps.Flows, slots, k.inner.flows, empty),
+	)
 }
 
 func (k *kernel) clearSlot(slot uint32) error {
@@ -61,7 +65,10 @@ func (k *kernel) clearSlot(slot uint32) error {
 }
 
 func (k *kernel) closeSlots(slots []uint32) error {
-	return stub(k.maps.Flows, slots, k.stubs.flows)
+	return errors.Join(
+		stub(k.maps.Flows, slots, k.stubs.flows),
+		stub(k.maps.HalfOpen, slots, k.stubs.halfOpen),
+	)
 }
 
 func (k *kernel) putRemoteSets(e entries[uint32, RemoteSet]) error {

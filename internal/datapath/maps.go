@@ -108,7 +108,7 @@ func within(outer *ebpf.Map, index uint32, writes int, write func(*ebpf.Map) err
 }
 
 // stubs are the empty maps at index 0 of each map of maps.
-type stubs struct{ policies, cidrs, flows *ebpf.Map }
+type stubs struct{ policies, cidrs, flows, halfOpen *ebpf.Map }
 
 // openStubs finds the stubs, and makes those that are not there yet.
 func openStubs(maps *bpfMaps, inner innerSpecs) (s stubs, err error) {
@@ -120,6 +120,7 @@ func openStubs(maps *bpfMaps, inner innerSpecs) (s stubs, err error) {
 		{maps.Policies, inner.policies, &s.policies},
 		{maps.Cidrs, inner.cidrs, &s.cidrs},
 		{maps.Flows, inner.flows, &s.flows},
+		{maps.HalfOpen, inner.halfOpen, &s.halfOpen},
 	} {
 		if *each.to, err = openStub(each.outer, each.spec); err != nil {
 			return s, errors.Join(err, s.close())
@@ -146,5 +147,5 @@ func openStub(outer *ebpf.Map, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 }
 
 func (s stubs) close() error {
-	return errors.Join(s.policies.Close(), s.cidrs.Close(), s.flows.Close())
+	return errors.Join(s.policies.Close(), s.cidrs.Close(), s.flows.Close(), s.halfOpen.Close())
 }

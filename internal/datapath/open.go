@@ -74,6 +74,7 @@ func (d *Datapath) open(cfg Config) error {
 		policies: spec.Maps[bpfMapPolicies].InnerMap,
 		cidrs:    spec.Maps[bpfMapCidrs].InnerMap,
 		flows:    spec.Maps[bpfMapFlows].InnerMap,
+		halfOpen: spec.Maps[bpfMapHalfOpen].InnerMap,
 	}
 	if d.kernel.stubs, err = openStubs(&d.kernel.maps, d.kernel.inner); err != nil {
 		return err

@@ -63,7 +63,6 @@ func TestSizes(t *testing.T) {
 	}{
 		{bpfFlowKey{}, 40},
 		{bpfFlow{}, 40},
-		{bpfHalfOpenKey{}, 44},
 		{bpfFragmentKey{}, 44},
 		{bpfFragment{}, 16},
 		{bpfMember4Key{}, 8},

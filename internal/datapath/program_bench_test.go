@@ -17,8 +17,7 @@ import (
 	"github.com/gabion/gabion"
 )
 
-// batchSize is how many frames one measurement runs: few enough to end, mostly, within one slice of CPU time,
-// and to fit in the allowance for new flows.
+// batchSize is how many frames one measurement runs: few enough to end, mostly, within one slice of CPU time.
 const batchSize = 4096
 
 // warmUp is how many frames visit all established flows twice.
@@ -75,8 +74,10 @@ func (w *programs) measure(s *scene) {
 	w.Helper()
 	w.put(w.objects.Nics, uint32(loopback), s.nic)
 	if s.want != gabion.PassFlow {
-		w.put(w.objects.NicStates, s.nic.Slot, bpfNicState{})
-		emptyBatch(w, w.objects.HalfOpen)
+		var openers *ebpf.Map
+		w.must(w.objects.HalfOpen.Lookup(s.nic.Slot, &openers))
+		emptyBatch(w, openers)
+		w.must(openers.Close())
 	}
 	w.put(w.objects.Packets, uint32(0), staleScratch())
 	// Where the generator of variations begins.
@@ -100,7 +101,7 @@ func (w *programs) measure(s *scene) {
 func emptyBatch(t testing.TB, m *ebpf.Map) {
 	t.Helper()
 	var cursor ebpf.MapBatchCursor
-	keys, values := make([]bpfHalfOpenKey, 1<<16), make([]bpfFlow, 1<<16)
+	keys, values := make([]bpfFlowKey, 1<<16), make([]bpfFlow, 1<<16)
 	for {
 		if _, err := m.BatchLookupAndDelete(&cursor, keys, values, nil); err != nil {
 			return
@@ -125,6 +126,7 @@ func (w *programs) scenes() []scene {
 	w.book(manyRules, 100)
 	for slot := uint32(1); slot <= 4; slot++ {
 		w.inner(w.objects.Flows, bpfMapFlows, slot, 0)
+		w.inner(w.objects.HalfOpen, bpfMapHalfOpen, slot, 0)
 	}
 	w.fillFlows(1, 4096)
 

@@ -182,7 +182,7 @@ func (w *programs) flow(key bpfFlowKey) (f bpfFlow) {
 	w.Helper()
 	err := w.table.Lookup(key, &f)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		err = w.objects.HalfOpen.Lookup(bpfHalfOpenKey{Slot: nicSlot, Flow: key}, &f)
+		err = w.openers.Lookup(key, &f)
 	}
 	w.must(err)
 	return f

@@ -172,18 +172,6 @@ var flowLives = slices.Concat(
 		}
 	}),
 	[]life{
-		{"more new flows than anybody needs", []step{
-			sends(ip4(guest, peer, protoTCP, ssh), gabion.PassEgressOpen),
-			then(func(w *programs) { w.useAllowance() }),
-			sends(ip4(guest, stranger, protoTCP, web), gabion.DropHalfOpenRate),
-			sends(ip4(guest, peer, protoTCP, ssh), gabion.PassFlow),
-			after(49 * time.Microsecond),
-			sends(ip4(guest, stranger, protoTCP, web), gabion.DropHalfOpenRate),
-			after(time.Microsecond),
-			sends(ip4(guest, stranger, protoTCP, web), gabion.PassEgressOpen),
-			sends(ip4(guest, stranger, protoTCP, ssh), gabion.DropHalfOpenRate),
-			gets(ip4(stranger, guest, protoTCP, ssh), gabion.DropDeniedIngress), // denied anyway, at no charge
-		}},
 		{"a full table refuses what is new and keeps what is there", slices.Concat(
 			conversations(0, flowLimit),
 			[]step{
@@ -215,12 +203,6 @@ func (w *programs) forget(protocol gabion.Protocol, port uint16) {
 	w.must(w.table.Delete(bpfFlowKey{
 		Remote: addressBytes(peer.ip4), Local: addressBytes(guest.ip4), Rport: swap16(53), Lport: swap16(port), Protocol: uint8(protocol),
 	}))
-}
-
-// useAllowance leaves nothing of the allowance for new flows.
-func (w *programs) useAllowance() {
-	w.Helper()
-	w.put(w.objects.NicStates, uint32(nicSlot), bpfNicState{HalfOpenTime: uint64(w.now + 50*time.Microsecond)})
 }
 
 func echoes(name string, f func(echo) []step) []life {

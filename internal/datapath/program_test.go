@@ -43,6 +43,7 @@ type programs struct {
 	now     time.Duration
 	skb     *skb      // context of the next frames
 	table   *ebpf.Map // the guest's flows
+	openers *ebpf.Map // those of its flows that nobody answered yet
 	rules   *ruleset  // the guest's
 }
 
@@ -198,6 +199,7 @@ func (w *programs) enroll(organization uint32, a netip.Addr, set uint32) {
 func (w *programs) attach(ifindex, slot, set uint32, m machine, flows uint32) *ebpf.Map {
 	w.Helper()
 	table := w.inner(w.objects.Flows, bpfMapFlows, slot, flows)
+	w.openers = w.inner(w.objects.HalfOpen, bpfMapHalfOpen, slot, 0)
 	w.put(w.objects.Nics, ifindex, nicOfMachine(ifindex, slot, set, m))
 	return table
 }
@@ -225,7 +227,7 @@ func newOrdinary(t testing.TB) *programs {
 func (w *programs) reset() {
 	w.Helper()
 	for _, m := range []*ebpf.Map{
-		w.table, w.objects.HalfOpen, w.objects.Fragments, w.objects.Told, w.objects.Named,
+		w.table, w.openers, w.objects.Fragments, w.objects.Told, w.objects.Named,
 		w.objects.Members4, w.objects.Members6, w.rules.rules, w.rules.cidrs[0], w.rules.cidrs[1],
 	} {
 		emptyMap(w, m)
@@ -331,7 +333,7 @@ func staleScratch() []bpfPacket {
 	p.Quoted = p.Ip
 	p.First.Reason, p.First.Next = bpfReason(gabion.PassICMPError), 8
 	p.NextOption = 40
-	p.Key.Slot, p.Key.Flow.Protocol = 9, 9
+	p.Key.Protocol = 9
 	p.Datagram.Slot, p.Datagram.Protocol = 9, 9
 	all := make([]bpfPacket, ebpf.MustPossibleCPU())
 	for i := range all {

@@ -62,7 +62,6 @@ type nic struct {
 type state struct {
 	learned   []netip.Addr // link-local addresses seen in duplicate address detection
 	rarp      rate
-	halfOpen  rate
 	flows     map[flowKey]*flow
 	answered  int // flows in the NIC's table: those that were ever answered
 	fragments [2]map[datagramKey]*datagram
@@ -121,7 +120,6 @@ func stateOf(prev *nic, instance string) *state {
 func newState() *state {
 	return &state{
 		rarp:      rate{burst: 10, interval: second},
-		halfOpen:  rate{burst: 20_000, interval: second / 20_000},
 		flows:     map[flowKey]*flow{},
 		fragments: [2]map[datagramKey]*datagram{{}, {}},
 	}

@@ -113,9 +113,6 @@ func (w *walk) withoutFlow(key flowKey, s *segment) Result {
 
 // begin makes a half-open flow of a segment that the rules admit.
 func (w *walk) begin(key flowKey, s *segment, answer Result) Result {
-	if !w.halfOpen.take(w.now) {
-		return Result{Reason: gabion.DropHalfOpenRate}
-	}
 	f := &flow{
 		direction: w.direction,
 		epoch:     w.epoch,

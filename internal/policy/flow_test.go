@@ -1,7 +1,6 @@
 package policy_test
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -288,24 +287,6 @@ func TestRevocation(t *testing.T) {
 	b.in("reply that a rule admits by itself", icmp(in4, reply), gabion.PassRule)
 	b.setRules()
 	b.in("reply once the request is admitted again", icmp(in4, reply), gabion.PassFlow)
-}
-
-func TestHalfOpenAllowance(t *testing.T) {
-	b := newBench(t, dns)
-	query := func(n int) []byte {
-		return in4(frame.IPv4{
-			Source: netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)}), Protocol: 17,
-			Payload: frame.UDP{Source: 4000, Destination: 53}.Bytes(),
-		})
-	}
-	for n := range 20_001 { // a burst of 20,000, and the one that is due now
-		b.in("within the burst", query(n), gabion.PassRule)
-	}
-	b.in("one more", query(20_001), gabion.DropHalfOpenRate)
-	b.in("of a flow that is there", query(1), gabion.PassFlow)
-	b.wait(50 * time.Microsecond)
-	b.in("one a 20,000th second", query(20_001), gabion.PassRule)
-	b.in("and no more", query(20_002), gabion.DropHalfOpenRate)
 }
 
 func TestFullTable(t *testing.T) {

@@ -22,7 +22,7 @@
 #define MAX_POLICY_KEYS      1048576 /* per policy set */
 #define MAX_CIDRS            65536 /* per policy set and direction */
 #define MAX_FLOWS            65536 /* per NIC */
-#define MAX_HALF_OPEN        131072 /* per host */
+#define MAX_HALF_OPEN        8192 /* per NIC */
 #define MAX_FRAGMENTS        8192 /* per host */
 #define MAX_TOLD             16384 /* per host */
 #define MAX_NAMED            1024
@@ -74,7 +74,6 @@ struct nic_state {
 	struct bpf_spin_lock lock; /* of learned */
 	__u32 events_lost; /* since the last event that was sent */
 	__u64 rarp_time;
-	__u64 half_open_time;
 	__u64 event_time;
 	struct address learned[LEARNED_PER_NIC]; /* link-local addresses seen in DAD; :: is a free place */
 };
@@ -143,11 +142,7 @@ struct flow_key {
 	__u8 pad[3];
 };
 
-/* half_open: LRU_HASH[half_open_key] -> flow. What nobody answered yet. */
-struct half_open_key {
-	__u32 slot;
-	struct flow_key flow;
-};
+/* half_open: ARRAY_OF_MAPS[slot] -> LRU_HASH[flow_key] -> flow. What nobody answered yet. */
 
 enum BYTE flow_state {
 	FLOW_HALF_OPEN = 1,

@@ -36,25 +36,6 @@ static __always_inline bool is_worth_telling(struct packet *p, enum reason reaso
 	return !passes(reason) && reason != DROP_NOT_FOR_NIC && reason != DROP_NO_POLICY;
 }
 
-/* Tells whether the like of it was told within the last minute. */
-static __always_inline bool is_told(struct packet *p, enum reason reason)
-{
-	struct told_key key = {
-		.slot = p->nic.slot,
-		.remote = p->key.flow.remote,
-		.port = p->ip.dport,
-		.protocol = p->ip.protocol,
-		.direction = p->direction,
-		.reason = reason,
-	};
-	__u32 *last = bpf_map_lookup_elem(&told, &key);
-
-	if (last && since(p->now, *last) < TELL_AGAIN)
-		return true;
-	bpf_map_update_elem(&told, &key, &p->now, BPF_ANY);
-	return false;
-}
-
 static __always_inline bool send(struct packet *p, struct nic_state *state, enum reason reason)
 {
 	struct event *event = &p->event;
@@ -62,7 +43,7 @@ static __always_inline bool send(struct packet *p, struct nic_state *state, enum
 	event->time = now_ns();
 	event->slot = p->nic.slot;
 	event->lost = state->events_lost;
-	event->flow = p->key.flow;
+	event->flow = p->key;
 	event->direction = p->direction;
 	event->reason = reason;
 	event->icmp_type = p->ip.icmp_type;
@@ -73,19 +54,36 @@ static __always_inline bool send(struct packet *p, struct nic_state *state, enum
 	return true;
 }
 
-/* Sends an event: once a minute for each conversation, and so many a second for each NIC. */
+/*
+ * Sends an event: once a minute for each conversation, and so many a second for
+ * each NIC. In a flood the allowance is used up, and nothing more is written.
+ */
 CHECKED_ONCE int tell(struct packet *p, enum reason reason)
 {
 	struct nic_state *state;
+	struct told_key key = {};
+	__u32 *last;
 
 	if (!p)
 		return 0;
 	state = state_of(p);
-	set_key(p, &p->ip, p->direction);
-	if (!state || is_told(p, reason))
+	if (!state)
 		return 0;
-	if (!take(&state->event_time, EVENT_BURST, EVENT_INTERVAL) || !send(p, state, reason))
+	set_key(p, &p->ip, p->direction);
+	key.slot = p->nic.slot;
+	key.remote = p->key.remote;
+	key.port = p->ip.dport;
+	key.protocol = p->ip.protocol;
+	key.direction = p->direction;
+	key.reason = reason;
+	last = bpf_map_lookup_elem(&told, &key);
+	if (last && since(p->now, *last) < TELL_AGAIN)
+		return 0;
+	if (!take(&state->event_time, EVENT_BURST, EVENT_INTERVAL) || !send(p, state, reason)) {
 		__sync_fetch_and_add(&state->events_lost, 1);
+		return 0;
+	}
+	bpf_map_update_elem(&told, &key, &p->now, BPF_ANY);
 	return 0;
 }
 

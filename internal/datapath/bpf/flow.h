@@ -11,9 +11,6 @@
 #include "parse.h"
 #include "rules.h"
 
-#define HALF_OPEN_BURST    20000
-#define HALF_OPEN_INTERVAL 50000 /* ns: 20,000 a second */
-
 #define ASKED_BY_INSTANCE bpf_htons(1)
 #define ASKED_BY_REMOTE   bpf_htons(2)
 
@@ -39,9 +36,8 @@ static __always_inline bool is_tracked(const struct layers *ip)
 /* The key of the flow that a packet of that direction belongs to. */
 static __always_inline void set_key(struct packet *p, const struct layers *ip, enum direction direction)
 {
-	struct flow_key *key = &p->key.flow;
+	struct flow_key *key = &p->key;
 
-	p->key.slot = p->nic.slot;
 	key->protocol = ip->protocol;
 	if (direction == EGRESS) {
 		key->local = ip->source;
@@ -98,18 +94,27 @@ static __always_inline __u32 timeout_of(const struct flow_key *key, enum flow_st
 
 static __always_inline bool is_live(const struct packet *p, const struct flow *flow)
 {
-	return since(p->now, flow->last_seen) <= timeout_of(&p->key.flow, flow->state);
+	return since(p->now, flow->last_seen) <= timeout_of(&p->key, flow->state);
+}
+
+static __always_inline void *openers_of(const struct packet *p)
+{
+	return bpf_map_lookup_elem(&half_open, &p->nic.slot);
 }
 
 /* The live flow of p->key, if there is one. The NIC's table comes first: what is established costs one lookup. */
 static __always_inline struct flow *find(struct packet *p, void *table)
 {
-	struct flow *flow = bpf_map_lookup_elem(table, &p->key.flow);
+	struct flow *flow = bpf_map_lookup_elem(table, &p->key);
+	void *openers;
 
 	p->left = flow;
 	if (flow && is_live(p, flow))
 		return flow;
-	flow = bpf_map_lookup_elem(&half_open, &p->key);
+	openers = openers_of(p);
+	if (!openers)
+		return NULL;
+	flow = bpf_map_lookup_elem(openers, &p->key);
 	if (flow && is_live(p, flow))
 		return flow;
 	return NULL;
@@ -129,9 +134,9 @@ static __always_inline __u32 side_of(const struct packet *p)
 /* Asks the rules about the flow of p->key: the opener's destination port, or what ICMP says. */
 static __always_inline enum reason ask_flow(struct packet *p, enum direction direction, __u8 icmp_type, __u8 icmp_code)
 {
-	__be16 port = direction == EGRESS ? p->key.flow.rport : p->key.flow.lport;
+	__be16 port = direction == EGRESS ? p->key.rport : p->key.lport;
 
-	if (is_echo(&p->key.flow))
+	if (is_echo(&p->key))
 		port = bpf_htons(icmp_type << 8 | icmp_code);
 	return ask(p, direction, port);
 }
@@ -199,7 +204,7 @@ static __always_inline enum flow_state next_state(const struct packet *p, const 
 	enum flow_state next = flow->state;
 	__u8 flags = p->tcp_flags;
 
-	if (p->key.flow.protocol != IPPROTO_TCP)
+	if (p->key.protocol != IPPROTO_TCP)
 		return from_opener ? next : FLOW_ESTABLISHED;
 	if (flow->state == FLOW_HALF_OPEN && !from_opener && (flags & TCP_SYN) && (flags & TCP_ACK))
 		next = FLOW_SYN_ACK;
@@ -217,7 +222,7 @@ static __always_inline bool answers(const struct packet *p, const struct flow *f
 {
 	if (flow->state != FLOW_HALF_OPEN || direction_of(flow) == p->direction)
 		return false;
-	return p->key.flow.protocol != IPPROTO_TCP || ((p->tcp_flags & TCP_SYN) && (p->tcp_flags & TCP_ACK));
+	return p->key.protocol != IPPROTO_TCP || ((p->tcp_flags & TCP_SYN) && (p->tcp_flags & TCP_ACK));
 }
 
 static __always_inline void track_tcp(const struct packet *p, struct flow *flow)
@@ -244,18 +249,21 @@ static __always_inline void track(const struct packet *p, struct flow *flow)
 		flow->last_seen = p->now;
 	}
 	flow->packets[side_of(p)] += p->count;
-	if (p->key.flow.protocol == IPPROTO_TCP)
+	if (p->key.protocol == IPPROTO_TCP)
 		track_tcp(p, flow);
 }
 
 /* Moves an answered flow to the NIC's table: there it counts, and no flood of openers evicts it. */
 static __always_inline enum reason settle(struct packet *p, void *table, const struct flow *answered)
 {
+	void *openers = openers_of(p);
+
 	p->flow = *answered;
 	track(p, &p->flow);
-	if (bpf_map_update_elem(table, &p->key.flow, &p->flow, BPF_ANY))
+	if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))
 		return DROP_TABLE_FULL;
-	bpf_map_delete_elem(&half_open, &p->key);
+	if (openers)
+		bpf_map_delete_elem(openers, &p->key);
 	return PASS_FLOW;
 }
 
@@ -275,10 +283,8 @@ static __always_inline enum reason pass_flow(struct packet *p, void *table, stru
 /* Begins a flow with the packet that the rules admitted for that reason. */
 static __always_inline enum reason begin(struct packet *p, void *table, enum reason reason)
 {
-	struct nic_state *state = state_of(p);
+	void *openers = openers_of(p);
 
-	if (!state || !take(&state->half_open_time, HALF_OPEN_BURST, HALF_OPEN_INTERVAL))
-		return DROP_HALF_OPEN_RATE;
 	p->flow = (struct flow){
 		.last_seen = p->now,
 		.epoch = p->epoch,
@@ -290,16 +296,16 @@ static __always_inline enum reason begin(struct packet *p, void *table, enum rea
 	};
 	track(p, &p->flow);
 	if (p->left)
-		bpf_map_delete_elem(table, &p->key.flow);
-	if (bpf_map_update_elem(&half_open, &p->key, &p->flow, BPF_ANY))
-		return DROP_HALF_OPEN_RATE;
+		bpf_map_delete_elem(table, &p->key);
+	if (!openers || bpf_map_update_elem(openers, &p->key, &p->flow, BPF_ANY))
+		return DROP_TABLE_FULL;
 	return reason;
 }
 
 /* Port reuse: a new handshake may follow at once where the last one has ended. */
 static __always_inline bool is_over(const struct packet *p, const struct flow *flow)
 {
-	return p->key.flow.protocol == IPPROTO_TCP && flow->state == FLOW_CLOSING && opens(p);
+	return p->key.protocol == IPPROTO_TCP && flow->state == FLOW_CLOSING && opens(p);
 }
 
 CHECKED_ONCE enum reason judge_flow(struct packet *p)
@@ -320,7 +326,7 @@ CHECKED_ONCE enum reason judge_flow(struct packet *p)
 		return pass_flow(p, table, flow);
 
 	/* What needs no handshake may begin another flow in the place of a revoked one. */
-	if (flow && p->key.flow.protocol == IPPROTO_TCP)
+	if (flow && p->key.protocol == IPPROTO_TCP)
 		return DROP_REVOKED;
 	if (!opens(p))
 		return DROP_NO_FLOW;

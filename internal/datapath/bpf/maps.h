@@ -109,12 +109,22 @@ struct {
 	__array(values, struct flow_table);
 } flows SEC(".maps");
 
-/* An LRU: a flood of openers evicts openers only, never what is established. */
-struct {
+/*
+ * An LRU: a flood of openers evicts openers only, never what is established. One
+ * for each NIC: it evicts those of that NIC only.
+ */
+struct openers {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_HALF_OPEN);
-	__type(key, struct half_open_key);
+	__type(key, struct flow_key);
 	__type(value, struct flow);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_NICS);
+	__type(key, __u32);
+	__array(values, struct openers);
 } half_open SEC(".maps");
 
 struct {

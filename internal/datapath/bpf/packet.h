@@ -55,7 +55,7 @@ struct packet {
 	bool left; /* the NIC's table holds something under the key, dead or alive */
 	struct layers ip;
 	struct layers quoted;
-	struct half_open_key key; /* of the flow in question */
+	struct flow_key key; /* of the flow in question */
 	struct policy_key asked; /* of the rules */
 	struct cidr_key asked_remote;
 	struct flow flow; /* as it is stored first */

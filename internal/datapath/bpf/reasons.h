@@ -43,7 +43,6 @@ enum __attribute__((packed)) reason {
 	DROP_DENIED_INGRESS,
 	DROP_DENIED_EGRESS,
 	DROP_REVOKED,
-	DROP_HALF_OPEN_RATE,
 	DROP_TABLE_FULL,
 };
 
