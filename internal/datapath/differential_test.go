@@ -83,9 +83,13 @@ func (c *comparison) work(t *testing.T, cpu int) {
 			t.Fatalf("seed %d, script %d: %s\n%s", *seed, number, found, d.shrink(script, found))
 		}
 		c.probed.Add(int64(d.probed))
-		c.add(hits)
+		if before, after := c.add(hits); before/progressEvery != after/progressEvery {
+			t.Logf("%d packets after %s", after, time.Since(c.began).Round(time.Second))
+		}
 	}
 }
+
+const progressEvery = 1_000_000 // packets
 
 func (c *comparison) isEnough() bool {
 	c.mu.Lock()
@@ -93,13 +97,15 @@ func (c *comparison) isEnough() bool {
 	return c.compared >= *packets
 }
 
-func (c *comparison) add(hits map[gabion.Reason]int) {
+func (c *comparison) add(hits map[gabion.Reason]int) (before, after int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before = c.compared
 	for reason, n := range hits {
 		c.hits[reason] += n
 		c.compared += n
 	}
+	return before, c.compared
 }
 
 func (c *comparison) report(t *testing.T) {
