@@ -1,6 +1,7 @@
 package gabion_test
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -50,7 +51,8 @@ func TestInstanceValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.instance.Validate()
 			field := ""
-			if refused, ok := err.(*gabion.Error); ok {
+			var refused *gabion.Error
+			if errors.As(err, &refused) {
 				field = refused.Field
 			}
 			if (err == nil) != (tt.field == "") || field != tt.field {

@@ -270,7 +270,7 @@ var ruleLives = slices.Concat(
 	[]life{
 		{"ICMP by type and code", []step{
 			then(func(w *programs) {
-				w.rules.allow(ruleOut, gabion.Ingress, peerGroup, gabion.ICMP, 13<<8|0, 16)
+				w.rules.allow(ruleOut, gabion.Ingress, peerGroup, gabion.ICMP, 13<<8, 16)
 				w.rules.allow(ruleOut, gabion.Ingress, peerGroup, gabion.ICMPv6, 100<<8, 0)
 			}),
 			gets(ip4(peer, guest, protoICMP, icmp(13, 0, 1)), gabion.PassRule),

@@ -16,13 +16,12 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "init:", err)
-	}
+	fmt.Fprintln(os.Stderr, "init:", run())
 	unix.Sync()
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) //nolint:errcheck // there is nobody left to tell
 }
 
+// run does what it is told until it can't.
 func run() error {
 	if err := prepare(); err != nil {
 		return err
