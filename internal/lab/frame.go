@@ -29,7 +29,7 @@ func (f Frame) Wire() []byte {
 
 // Send puts frames on the endpoint's link, as they are and in that order.
 func (e *Endpoint) Send(frames ...[]byte) error {
-	f, err := e.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
+	f, err := e.namespace.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
 		for _, frame := range frames {
 			if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: e.index}); err != nil {
 				return err
@@ -43,31 +43,43 @@ func (e *Endpoint) Send(frames ...[]byte) error {
 	return f.Close()
 }
 
-// Capture shows what arrives at an endpoint's link, in promiscuous mode.
+// Capture shows what arrives at a link, in promiscuous mode.
 type Capture struct {
-	endpoint *Endpoint
-	file     *os.File
+	where string
+	file  *os.File
 }
 
 // captureBuffer holds what arrives while nobody reads.
 const captureBuffer = 8 << 20
 
 // Capture begins to record what arrives at the endpoint.
-func (e *Endpoint) Capture() (*Capture, error) {
-	f, err := e.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
-		promiscuous := &unix.PacketMreq{Ifindex: int32(e.index), Type: unix.PACKET_MR_PROMISC}
+func (e *Endpoint) Capture() (*Capture, error) { return capture(e.namespace, e.index) }
+
+// Capture begins to record what arrives at an interface of the host, such as a
+// guest's host end: what the guest sends, as the programs there find it.
+func (h *Host) Capture(name string) (*Capture, error) {
+	link, err := h.namespace.links.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", name, err)
+	}
+	return capture(h.namespace, link.Attrs().Index)
+}
+
+func capture(ns *Namespace, index int) (*Capture, error) {
+	f, err := ns.socket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error {
+		promiscuous := &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
 		return errors.Join(
 			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureBuffer),
 			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1),
 			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
 			unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, promiscuous),
-			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allProtocols(), Ifindex: e.index}),
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allProtocols(), Ifindex: index}),
 		)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("capture at %s: %w", e.Name, err)
+		return nil, fmt.Errorf("capture in %s: %w", ns.Name, err)
 	}
-	return &Capture{endpoint: e, file: f}, nil
+	return &Capture{where: ns.Name, file: f}, nil
 }
 
 // allProtocols is ETH_P_ALL in network byte order.
@@ -95,7 +107,7 @@ func (c *Capture) Until(ctx context.Context, last func(Frame) bool) ([]Frame, er
 	for {
 		frame, err := c.next()
 		if err != nil {
-			return frames, fmt.Errorf("capture at %s after %d frames: %w", c.endpoint.Name, len(frames), err)
+			return frames, fmt.Errorf("capture in %s after %d frames: %w", c.where, len(frames), err)
 		}
 		if last(frame) {
 			return frames, nil

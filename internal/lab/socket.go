@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket makes a non-blocking socket in the endpoint's namespace and lets set do
-// what has to be done with it there. The file may be used from any goroutine and
-// knows deadlines.
-func (e *Endpoint) socket(domain, kind, protocol int, set func(fd int) error) (*os.File, error) {
+// socket makes a non-blocking socket in the namespace and lets set do what has to
+// be done with it there. The file may be used from any goroutine and knows
+// deadlines.
+func (n *Namespace) socket(domain, kind, protocol int, set func(fd int) error) (*os.File, error) {
 	var fd int
-	err := e.namespace.Do(func() (err error) {
+	err := n.Do(func() (err error) {
 		fd, err = unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 		if err != nil {
-			return fmt.Errorf("make socket in %s: %w", e.Name, err)
+			return fmt.Errorf("make socket in %s: %w", n.Name, err)
 		}
 		if err := set(fd); err != nil {
 			return errors.Join(err, unix.Close(fd))
@@ -28,14 +28,14 @@ func (e *Endpoint) socket(domain, kind, protocol int, set func(fd int) error) (*
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), e.Name), nil
+	return os.NewFile(uintptr(fd), n.Name), nil
 }
 
 // connect makes a socket that is connected to the address by the deadline, which
 // then holds for everything else done with it.
 func (e *Endpoint) connect(to netip.AddrPort, kind, protocol int, deadline time.Time) (*os.File, error) {
 	domain, addr := sockaddr(to)
-	f, err := e.socket(domain, kind, protocol, func(fd int) error {
+	f, err := e.namespace.socket(domain, kind, protocol, func(fd int) error {
 		if err := unix.Connect(fd, addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 			return fmt.Errorf("connect %s to %s: %w", e.Name, to, err)
 		}

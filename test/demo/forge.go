@@ -39,7 +39,7 @@ func (d *demo) forge(ctx context.Context, want int) error {
 		if victim == from {
 			continue
 		}
-		seen, err := forge.Seen(ctx, from, victim, forgeries...)
+		seen, err := forge.Seen(ctx, from, from.Endpoint, victim.Endpoint, forgeries...)
 		if err != nil {
 			return err
 		}

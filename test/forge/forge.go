@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -21,7 +22,7 @@ import (
 // Forgery is a kind of frame that nobody but its sender may ever see.
 type Forgery struct {
 	Name  string
-	Build func(from, victim *lab.Guest) ([]byte, error)
+	Build func(from, victim *lab.Endpoint) ([]byte, error)
 }
 
 // Addresses that no guest owns.
@@ -37,10 +38,16 @@ var (
 	allNodes  = netip.MustParseAddr("ff02::1")
 )
 
-// Seen sends the forgeries to the victim and tells, in order, which ones it saw.
-// Behind them goes an honest ARP request: a capture that shows that one has shown
-// everything before it.
-func Seen(ctx context.Context, from, victim *lab.Guest, forgeries ...Forgery) ([]bool, error) {
+// All are all kinds.
+var All = slices.Concat(Link, Network, Evasion, Fragments)
+
+// Sender puts frames on its link, as they are and in that order.
+type Sender interface{ Send(frames ...[]byte) error }
+
+// Seen lets the sender, whose addresses are those of from, send the forgeries to the
+// victim and tells, in order, which ones it saw. Behind them goes an honest ARP
+// request: a capture that shows that one has shown everything before it.
+func Seen(ctx context.Context, sender Sender, from, victim *lab.Endpoint, forgeries ...Forgery) ([]bool, error) {
 	capture, err := victim.Capture()
 	if err != nil {
 		return nil, err
@@ -56,7 +63,7 @@ func Seen(ctx context.Context, from, victim *lab.Guest, forgeries ...Forgery) ([
 	if err != nil {
 		return nil, err
 	}
-	if err := from.Send(append(frames, honest)...); err != nil {
+	if err := sender.Send(append(frames, honest)...); err != nil {
 		return nil, err
 	}
 	arrived, err := capture.Until(ctx, func(f lab.Frame) bool { return bytes.Equal(f.Wire(), honest) })

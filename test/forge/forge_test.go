@@ -35,13 +35,12 @@ func TestEverybodySeesThemUnfiltered(t *testing.T) {
 			guests = append(guests, g)
 		}
 	}
-	all := append(forge.Link, forge.Network...)
 	for _, victim := range guests[1:] {
-		seen, err := forge.Seen(t.Context(), guests[0], victim, all...)
+		seen, err := forge.Seen(t.Context(), guests[0], guests[0].Endpoint, victim.Endpoint, forge.All...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, f := range all {
+		for i, f := range forge.All {
 			if !seen[i] {
 				t.Errorf("%s: not seen by %s", f.Name, victim.Name)
 			}

@@ -14,32 +14,32 @@ import (
 // Forgeries of the link layer.
 var (
 	// ARPReply claims the gateway's address for the sender.
-	ARPReply = Forgery{"an ARP reply that claims the gateway's address", func(from, _ *lab.Guest) ([]byte, error) {
+	ARPReply = Forgery{"an ARP reply that claims the gateway's address", func(from, _ *lab.Endpoint) ([]byte, error) {
 		return arp(from.MAC, from.MAC, gateway4, gateway4, layers.ARPReply)
 	}}
 
 	// ARPSender has another Ethernet address inside than outside.
-	ARPSender = Forgery{"an ARP request with another sender inside", func(from, victim *lab.Guest) ([]byte, error) {
+	ARPSender = Forgery{"an ARP request with another sender inside", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return arp(from.MAC, nobodyMAC, from.Addr4, victim.Addr4, layers.ARPRequest)
 	}}
 
 	// MAC is honest but for its Ethernet source.
-	MAC = Forgery{"a frame from another Ethernet address", func(from, victim *lab.Guest) ([]byte, error) {
+	MAC = Forgery{"a frame from another Ethernet address", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return datagram4(ethernet(nobodyMAC, victim.MAC[:], layers.EthernetTypeIPv4), from.Addr4, victim.Addr4, 4321)
 	}}
 
 	// VLANTag is honest behind a VLAN tag.
-	VLANTag = Forgery{"a frame with a VLAN tag", func(from, victim *lab.Guest) ([]byte, error) {
+	VLANTag = Forgery{"a frame with a VLAN tag", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return tagged(from, victim, 7)
 	}}
 
 	// PriorityTag is honest behind the tag of VLAN 0, which hosts look through.
-	PriorityTag = Forgery{"a frame with a priority tag", func(from, victim *lab.Guest) ([]byte, error) {
+	PriorityTag = Forgery{"a frame with a priority tag", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return tagged(from, victim, 0)
 	}}
 
 	// DoubleTag is honest behind two VLAN tags.
-	DoubleTag = Forgery{"a frame with two VLAN tags", func(from, victim *lab.Guest) ([]byte, error) {
+	DoubleTag = Forgery{"a frame with two VLAN tags", func(from, victim *lab.Endpoint) ([]byte, error) {
 		inner, err := tagged(from, victim, 7)
 		if err != nil {
 			return nil, err
@@ -51,19 +51,19 @@ var (
 	}}
 
 	// LLC is an 802.3 frame: a bridge's spanning tree, from a guest.
-	LLC = Forgery{"an 802.3 frame", func(from, victim *lab.Guest) ([]byte, error) {
+	LLC = Forgery{"an 802.3 frame", func(from, victim *lab.Endpoint) ([]byte, error) {
 		body := append([]byte{0x42, 0x42, 0x03}, payload...)
 		frame := append(append([]byte{}, victim.MAC[:]...), from.MAC[:]...)
 		return append(binary.BigEndian.AppendUint16(frame, uint16(len(body))), body...), nil
 	}}
 
 	// OtherEtherType is of no protocol that Gabion knows.
-	OtherEtherType = Forgery{"a frame of an unknown EtherType", func(from, victim *lab.Guest) ([]byte, error) {
+	OtherEtherType = Forgery{"a frame of an unknown EtherType", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return serialize(ethernet(from.MAC, victim.MAC[:], 0x88b5), payload)
 	}}
 
 	// UnknownUnicast goes to an address that no bridge has learned.
-	UnknownUnicast = Forgery{"a frame for an address that nobody has", func(from, victim *lab.Guest) ([]byte, error) {
+	UnknownUnicast = Forgery{"a frame for an address that nobody has", func(from, victim *lab.Endpoint) ([]byte, error) {
 		return datagram4(ethernet(from.MAC, unlearned[:], layers.EthernetTypeIPv4), from.Addr4, victim.Addr4, 4321)
 	}}
 )
@@ -84,7 +84,7 @@ func arp(source, sender gabion.MAC, senderIP, target netip.Addr, operation uint1
 	)
 }
 
-func tagged(from, victim *lab.Guest, vlan uint16) ([]byte, error) {
+func tagged(from, victim *lab.Endpoint, vlan uint16) ([]byte, error) {
 	tag := &layers.Dot1Q{VLANIdentifier: vlan, Type: layers.EthernetTypeIPv4}
 	ip, udp := udp4(from.Addr4, victim.Addr4, 4321, 4321)
 	return serialize(ethernet(from.MAC, victim.MAC[:], layers.EthernetTypeDot1Q), tag, ip, udp, payload)

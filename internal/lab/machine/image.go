@@ -20,14 +20,23 @@ const KernelEnv = "GABION_GUEST_KERNEL"
 // image is what a machine boots.
 type image struct{ kernel, initramfs string }
 
-// buildImage makes the initramfs: our init, and the modules that it loads.
-func buildImage(ctx context.Context, dir string) (image, error) {
+// findKernel finds the kernel and its modules.
+func findKernel() (kernel, modules string, err error) {
 	root := os.Getenv(KernelEnv)
 	kernels, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
 	if err != nil || root == "" || len(kernels) != 1 {
-		return image{}, fmt.Errorf("no guest kernel in %s=%q: run `make guest-kernel`", KernelEnv, root)
+		return "", "", fmt.Errorf("no guest kernel in %s=%q: run `make guest-kernel`", KernelEnv, root)
 	}
-	i := image{kernel: kernels[0], initramfs: filepath.Join(dir, "initramfs")}
+	return kernels[0], filepath.Join(root, "lib", "modules"), nil
+}
+
+// buildImage makes the initramfs: our init, and the modules that it loads.
+func buildImage(ctx context.Context, dir string) (image, error) {
+	kernel, modules, err := findKernel()
+	if err != nil {
+		return image{}, err
+	}
+	i := image{kernel: kernel, initramfs: filepath.Join(dir, "initramfs")}
 	if _, err := os.Stat(i.initramfs); err == nil {
 		return i, nil // another machine of this run made it
 	}
@@ -37,7 +46,7 @@ func buildImage(ctx context.Context, dir string) (image, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return image{}, fmt.Errorf("build init: %w: %s", err, out)
 	}
-	return i, writeInitramfs(i.initramfs, init, filepath.Join(root, "lib", "modules"))
+	return i, writeInitramfs(i.initramfs, init, modules)
 }
 
 func writeInitramfs(path, init, modules string) (err error) {

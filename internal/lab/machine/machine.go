@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gabion/gabion"
@@ -24,7 +25,7 @@ type Config struct {
 	Name      string
 	Interface string // of the tap that QEMU makes in the host's namespace
 	MAC       gabion.MAC
-	Address   netip.Prefix // of eth0
+	Addresses []netip.Prefix // of eth0
 }
 
 // Machine is a running virtual machine.
@@ -54,15 +55,19 @@ func Start(ctx context.Context, l *lab.Lab, host *lab.Host, c Config) (*Machine,
 
 func (m *Machine) boot(ctx context.Context, l *lab.Lab, host *lab.Host, image image) error {
 	socket := filepath.Join(l.Dir(), m.Name+".port")
+	arguments := []string{"console=ttyS0", "panic=-1", "quiet"}
+	for _, a := range m.Addresses {
+		arguments = append(arguments, control.ArgAddress+"="+a.String())
+	}
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	m.qemu, err = l.Start(host.Namespace(), m.Name, "qemu-system-x86_64",
+	m.qemu, err = l.Start(host.Namespace(), m.Name, emulator,
 		"-M", "pc", "-accel", "tcg", "-m", "256", "-nodefaults", "-no-reboot", "-display", "none",
 		"-kernel", image.kernel, "-initrd", image.initramfs,
-		"-append", fmt.Sprintf("console=ttyS0 panic=-1 quiet %s=%s", control.ArgAddress, m.Address),
+		"-append", strings.Join(arguments, " "),
 		"-chardev", "stdio,id=console", "-serial", "chardev:console",
 		"-chardev", "socket,id=port,path="+socket, "-serial", "chardev:port",
 		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+m.Interface,
@@ -122,9 +127,9 @@ func (m *Machine) answer() (control.Answer, error) {
 	return a, nil
 }
 
-// Send puts a frame on the machine's link, count times.
-func (m *Machine) Send(frame []byte, count int) error {
-	_, err := m.do(control.Command{Send: &control.Send{Frame: frame, Count: count}})
+// Send puts frames on the machine's link, as they are and in that order.
+func (m *Machine) Send(frames ...[]byte) error {
+	_, err := m.do(control.Command{Send: &control.Send{Frames: frames}})
 	return err
 }
 

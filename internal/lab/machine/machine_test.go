@@ -14,6 +14,7 @@ import (
 // without any enforcement.
 func TestMachineSeesAndSends(t *testing.T) {
 	privilege.Require(t)
+	machine.Require(t)
 	l, err := lab.New()
 	if err != nil {
 		t.Fatal(err)
@@ -33,8 +34,8 @@ func TestMachineSeesAndSends(t *testing.T) {
 	}
 	m, err := machine.Start(t.Context(), l, host, machine.Config{
 		Name: "vm1", Interface: "vnet0",
-		MAC:     gabion.MAC{0x52, 0x54, 0, 0x12, 0x34, 0x56},
-		Address: netip.MustParsePrefix("10.77.0.50/24"),
+		MAC:       gabion.MAC{0x52, 0x54, 0, 0x12, 0x34, 0x56},
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.50/24")},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,10 +9,9 @@ type Command struct {
 	Upload  *Upload  `json:"upload,omitempty"`
 }
 
-// Send puts a frame on eth0, Count times.
+// Send puts frames on eth0, in that order.
 type Send struct {
-	Frame []byte `json:"frame"`
-	Count int    `json:"count"`
+	Frames [][]byte `json:"frames"`
 }
 
 // Capture begins a promiscuous capture on eth0, or ends it.
@@ -39,6 +38,6 @@ const MaxFrames = 64
 
 // The machine's kernel command line carries these.
 const (
-	ArgAddress = "gabion.address" // prefix of eth0
+	ArgAddress = "gabion.address" // a prefix of eth0
 	Port       = "/dev/ttyS1"
 )

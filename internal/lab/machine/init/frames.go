@@ -45,8 +45,8 @@ func send(s *control.Send) error {
 		return err
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing was buffered
-	for range max(s.Count, 1) {
-		if _, err := unix.Write(fd, s.Frame); err != nil {
+	for _, frame := range s.Frames {
+		if _, err := unix.Write(fd, frame); err != nil {
 			return fmt.Errorf("send frame: %w", err)
 		}
 	}
