@@ -172,8 +172,9 @@ type bpfPacket struct {
 	}
 	Direction bpfDirection
 	Reason    bpfReason
+	RemoteMet bool
 	Left      bool
-	_         [3]byte
+	_         [2]byte
 	Ip        struct {
 		_              structs.HostLayout
 		Source         bpfAddress
@@ -222,6 +223,7 @@ type bpfPacket struct {
 	First       bpfFragment
 	Epoch       uint32
 	Now         uint32
+	RemoteSet   uint32
 	Rule        uint32
 	Count       uint32
 	Seq         uint32
@@ -230,7 +232,7 @@ type bpfPacket struct {
 	TcpFlags    uint8
 	Options     [40]uint8
 	NextOption  uint8
-	_           [2]byte
+	_           [6]byte
 	Event       bpfEvent
 }
 

@@ -99,7 +99,7 @@ struct member6_key {
 	struct address address;
 };
 
-/* remote_sets: ARRAY[remote set]. Written before a member points to it. 0 ends the list. */
+/* remote_sets: ARRAY[remote set]. Written before a member points to it. 0 ends the list; set 0 is empty. */
 struct remote_set {
 	__u32 groups[GROUPS_PER_REMOTE];
 };

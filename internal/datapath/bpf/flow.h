@@ -38,6 +38,7 @@ static __always_inline void set_key(struct packet *p, const struct layers *ip, e
 {
 	struct flow_key *key = &p->key;
 
+	p->remote_met = false;
 	key->protocol = ip->protocol;
 	if (direction == EGRESS) {
 		key->local = ip->source;
@@ -319,6 +320,13 @@ CHECKED_ONCE enum reason judge_flow(struct packet *p)
 	table = bpf_map_lookup_elem(&flows, &p->nic.slot);
 	if (!table)
 		return DROP_NO_POLICY;
+	/*
+	 * Of a handshake's first packet the remote's groups will be wanted. Many
+	 * members are not in the caches: while memory is asked for one, the CPU
+	 * already searches the flows.
+	 */
+	if (p->ip.protocol == IPPROTO_TCP && opens(p))
+		meet_remote(p);
 	flow = find(p, table);
 	if (flow && is_over(p, flow))
 		flow = NULL;

@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "nd.h"
 #include "nic.h"
+#include "offload.h"
 #include "packet.h"
 #include "parse.h"
 #include "quote.h"
@@ -59,8 +60,7 @@ static __always_inline bool is_vlan(struct __sk_buff *skb, __be16 type)
 
 static __always_inline bool is_ethertype_allowed(struct packet *p)
 {
-	return p->eth.h_proto == bpf_htons(ETH_P_IP) || p->eth.h_proto == bpf_htons(ETH_P_IPV6) ||
-	       p->eth.h_proto == bpf_htons(ETH_P_ARP) ||
+	return is_ip(p) || p->eth.h_proto == bpf_htons(ETH_P_ARP) ||
 	       (p->direction == EGRESS && p->eth.h_proto == bpf_htons(ETH_P_RARP));
 }
 
@@ -141,6 +141,9 @@ static __always_inline enum reason judge_from_instance(struct __sk_buff *skb, st
 
 	if (reason)
 		return reason;
+	reason = judge_offload(skb, p);
+	if (reason)
+		return reason;
 	if (!same_mac(p->eth.h_source, p->nic.mac))
 		return DROP_MAC_SPOOF;
 	if (p->eth.h_proto == bpf_htons(ETH_P_RARP))
@@ -149,6 +152,9 @@ static __always_inline enum reason judge_from_instance(struct __sk_buff *skb, st
 		return arp_from_instance(skb, p);
 
 	reason = parse_ip(skb, p);
+	if (reason)
+		return reason;
+	reason = judge_ip_offload(skb, p);
 	if (reason)
 		return reason;
 	if (p->ip.place != LATER) {

@@ -52,6 +52,7 @@ struct packet {
 	struct ethhdr eth;
 	enum direction direction;
 	enum reason reason; /* what became of the last one, for tests to read */
+	bool remote_met; /* remote_set is known */
 	bool left; /* the NIC's table holds something under the key, dead or alive */
 	struct layers ip;
 	struct layers quoted;
@@ -63,6 +64,7 @@ struct packet {
 	struct fragment first; /* of that datagram, what is known */
 	__u32 epoch; /* read once, before anything that an epoch guards */
 	__u32 now; /* ticks */
+	__u32 remote_set; /* of the key's remote, if that was looked up */
 	__u32 rule; /* that admits; 0 is none */
 	__u32 count; /* packets that it stands for: an offload's many are one until a device divides them */
 	__u32 seq; /* TCP, this and the following */
@@ -186,6 +188,11 @@ static __always_inline bool is_broadcast_mac(const __u8 *mac)
 	const __u16 *x = (const __u16 *)mac;
 
 	return x[0] == 0xffff && x[1] == 0xffff && x[2] == 0xffff;
+}
+
+static __always_inline bool is_ip(const struct packet *p)
+{
+	return p->eth.h_proto == bpf_htons(ETH_P_IP) || p->eth.h_proto == bpf_htons(ETH_P_IPV6);
 }
 
 static __always_inline bool is_icmp(const struct layers *ip)

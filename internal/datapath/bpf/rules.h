@@ -14,10 +14,11 @@
 #define ADDRESS_BITS    (sizeof(struct address) * 8)
 
 /*
- * Two calls, kept apart by the barrier: one call for both maps would be one that
- * the kernel can't make direct, and an indirect one costs more than the lookup.
+ * Looks up the number of the remote's groups; 0 has none. Two calls, kept apart by
+ * the barrier: one call for both maps would be one that the kernel can't make
+ * direct, and an indirect one costs more than the lookup.
  */
-static __always_inline __u32 *remote_set_of(struct packet *p)
+static __always_inline void meet_remote(struct packet *p)
 {
 	__u32 *set;
 
@@ -31,15 +32,16 @@ static __always_inline __u32 *remote_set_of(struct packet *p)
 
 		set = bpf_map_lookup_elem(&members6, &key);
 	}
-	return set;
+	p->remote_set = set ? *set : 0;
+	p->remote_met = true;
 }
 
 /* The groups that hold the remote, of those that rules on this host name. */
 static __always_inline struct remote_set *groups_of(struct packet *p)
 {
-	__u32 *set = remote_set_of(p);
-
-	return set ? bpf_map_lookup_elem(&remote_sets, set) : NULL;
+	if (!p->remote_met)
+		meet_remote(p);
+	return bpf_map_lookup_elem(&remote_sets, &p->remote_set);
 }
 
 /* What stands for the networks of rules that cover the remote; 0 is none. */
