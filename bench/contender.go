@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/lab"
 )
 
@@ -12,27 +13,35 @@ import (
 type scene struct {
 	host             *lab.Host
 	sender, receiver *lab.Guest
-	sending          netip.Addr // owned by the sender
-	receiving        netip.Addr // owned by the receiver
-	port             uint16     // admitted by the last of the rules only
+	protocol         gabion.Protocol // of the rules
+	sending          netip.Addr      // owned by the sender
+	receiving        netip.Addr      // owned by the receiver
 }
+
+// Ports of the receiver. The last of the rules admits the sender to all from firstPort on.
+const (
+	firstPort   = 1024
+	port        = 2000
+	refusedPort = 1000
+)
 
 // A contender is a way to enforce: the sender's addresses are checked, ingress of
 // the receiver is denied but for a number of rules.
 type contender struct {
-	name  string
-	setUp func(s *scene, rules int) (tearDown func() error, err error)
+	name    string
+	filters bool
+	setUp   func(s *scene, rules int) (tearDown func() error, err error)
 }
 
-func contenders() []contender {
-	return []contender{
-		{"unfiltered", func(*scene, int) (func() error, error) { return func() error { return nil }, nil }},
-		{"empty-tcx", emptyPrograms},
-		{"gabion", gabionPolicy},
-		{"iptables", netfilter(plainChain)},
-		{"ipset", netfilter(ipset)},
-		{"nftables", netfilter(nftables)},
-	}
+const unfilteredName = "unfiltered"
+
+var contenders = []contender{
+	{unfilteredName, false, func(*scene, int) (func() error, error) { return func() error { return nil }, nil }},
+	{"empty-tcx", false, emptyPrograms},
+	{"gabion", true, gabionPolicy},
+	{"iptables", true, netfilter(plainChain)},
+	{"ipset", true, netfilter(ipset)},
+	{"nftables", true, netfilter(nftables)},
 }
 
 // unmatched is the peer of the rule number i that admits none of our frames.

@@ -82,12 +82,12 @@ func (s *scene) rules(n int) []gabion.Rule {
 	all := make([]gabion.Rule, n)
 	for i := range all {
 		peer := netip.MustParseAddr(unmatched(i))
-		ports := gabion.PortRange{Start: s.port, End: s.port}
+		ports := gabion.PortRange{Start: port, End: port}
 		if i == n-1 {
 			peer, ports = s.sending, gabion.PortRange{Start: firstPort, End: 65535}
 		}
 		all[i] = gabion.Rule{
-			ID: fmt.Sprintf("rule-%06d", i), Group: "receiver", Direction: gabion.Ingress, Protocol: gabion.UDP,
+			ID: fmt.Sprintf("rule-%06d", i), Group: "receiver", Direction: gabion.Ingress, Protocol: s.protocol,
 			Ports: ports, Peer: gabion.Peer{Network: netip.PrefixFrom(peer, 32)},
 		}
 	}

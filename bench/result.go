@@ -5,8 +5,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 )
+
+// resultsPath is where figures go, from the top of the repository.
+const resultsPath = "bench/results.json"
 
 // Result is one figure. Ratio is value/baseline, 0 where there is no baseline.
 type Result struct {
@@ -42,11 +47,41 @@ func write(path string, results []Result) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-func print(results []Result) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+func read(path string) (results []Result, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return results, json.Unmarshal(text, &results)
+}
+
+// table is the figures for a terminal.
+func table(results []Result) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "WHAT\tVALUE\tUNIT\tBASELINE\tRATIO")
 	for _, r := range results {
-		fmt.Fprintf(w, "%s\t%.0f\t%s\t%.0f\t%.3f\n", r.Name, r.Value, r.Unit, r.Baseline, r.Ratio)
+		fmt.Fprintln(w, strings.Join(r.cells(), "\t"))
 	}
-	return w.Flush()
+	w.Flush() //nolint:errcheck // a builder takes everything
+	return b.String()
+}
+
+func (r Result) cells() []string {
+	baseline, ratio := "", ""
+	if r.Baseline != 0 {
+		baseline, ratio = number(r.Baseline), fmt.Sprintf("%.2f", r.Ratio)
+	}
+	return []string{r.Name, number(r.Value), r.Unit, baseline, ratio}
+}
+
+// number is a figure with three digits or all of those before the point.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
 }

@@ -2,9 +2,12 @@ package datapath
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -21,6 +24,8 @@ const batchSize = 4096
 
 // warmUp is how many frames visit all established flows twice.
 const warmUp = 8192
+
+var figures = flag.String("figures", "", "`file` that BenchmarkProgramRun writes its medians to, in ns by scene, as JSON")
 
 // scene is one kind of frame in one kind of world.
 type scene struct {
@@ -128,10 +133,10 @@ const (
 	manyRules   = 2
 )
 
-// scenes builds the worlds: 1 and 10,000 rules, 1 and 100,000 members, 1,000 networks, 4,096 flows.
+// scenes builds the worlds: 1 and 10,000 rules, 10 and 100,000 members, 1,000 networks, 4,096 flows.
 func (w *programs) scenes() []scene {
 	w.Helper()
-	w.population(fewMembers, 1)
+	w.population(fewMembers, 10)
 	w.population(manyMembers, 100_000)
 	w.book(oneRule, 1)
 	w.book(manyRules, 100)
@@ -162,10 +167,10 @@ func (w *programs) scenes() []scene {
 			name: "established, 4096 flows, IPv6", against: "established, 4096 flows",
 			nic: owned(manyRules, manyMembers), frame: est6, run: est(est6, 4096), want: gabion.PassFlow,
 		},
-		{name: "new flow", nic: owned(oneRule, fewMembers), frame: syn4, run: fresh(syn4, 1), want: gabion.PassRule},
+		{name: "new flow", nic: owned(oneRule, fewMembers), frame: syn4, run: fresh(syn4, 10), want: gabion.PassRule},
 		{
 			name: "new flow, 10,000 rules", against: "new flow",
-			nic: owned(manyRules, fewMembers), frame: syn4, run: fresh(syn4, 1), want: gabion.PassRule,
+			nic: owned(manyRules, fewMembers), frame: syn4, run: fresh(syn4, 10), want: gabion.PassRule,
 		},
 		{name: "new flow, 10 members", nic: owned(oneRule, manyMembers), frame: syn4, run: fresh(syn4, 10), want: gabion.PassRule},
 		{
