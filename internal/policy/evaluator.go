@@ -16,12 +16,13 @@ import (
 // go back. An Evaluator belongs to one goroutine.
 //
 // On the page, only a change that takes something away moves a NIC's epoch on.
-// Here every SetView does. Nobody can tell: asking the rules again after a change
-// that only adds admits again what they admitted. A flow keeps the rule that
-// admitted it while that rule still does, as it would if nobody had asked.
+// Here flows are judged again after every SetView. Nobody can tell: asking the
+// rules again after a change that only adds admits again what they admitted. A
+// flow keeps the rule that admitted it while that rule still does, as it would if
+// nobody had asked.
 type Evaluator struct {
 	config Config
-	epoch  uint32
+	views  uint32          // how many there were
 	nics   map[string]*nic // by interface
 }
 
@@ -29,16 +30,19 @@ type Evaluator struct {
 type Config struct {
 	DHCPServers []netip.Addr // named servers, both families; none means any
 	Routers     []netip.Addr // named routers; none means any
-	MaxFlows    int          // answered flows of one NIC; 0 means DefaultMaxFlows
+	MaxFlows    int          // settled flows of one NIC; 0 means DefaultMaxFlows
 }
 
-// DefaultMaxFlows is the size of a NIC's flow table.
+// DefaultMaxFlows is the size of a NIC's table of settled flows.
 const DefaultMaxFlows = 65536
 
-// Frame is an Ethernet frame.
+// Frame is an Ethernet frame with what its metadata says of it.
 type Frame struct {
-	Data []byte // from the Ethernet header on
-	VLAN bool   // the metadata holds a VLAN tag
+	Data         []byte // from the Ethernet header on
+	VLAN         bool   // a tag beside it
+	Checksum     int    // where in Data the kernel will write a checksum; 0 means nowhere
+	Several      bool   // it stands for several frames, which the kernel will make of it
+	Encapsulated bool   // the kernel knows of a packet inside
 }
 
 // Result is what becomes of a frame, and why.
@@ -60,10 +64,11 @@ type nic struct {
 
 // state is what a NIC's frames leave behind.
 type state struct {
-	learned   []netip.Addr // link-local addresses seen in duplicate address detection
+	epoch     uint32
+	learned   []learned // in the order in which they were
 	rarp      rate
 	flows     map[flowKey]*flow
-	answered  int // flows in the NIC's table: those that were ever answered
+	settled   int // how many of them are in the NIC's table
 	fragments [2]map[datagramKey]*datagram
 }
 
@@ -77,8 +82,11 @@ func NewEvaluator(c Config) *Evaluator {
 
 // SetView makes v what the evaluator judges by. NICs that stay, by instance and
 // interface, keep their state. The view must not change afterwards.
-func (e *Evaluator) SetView(v *View) {
-	e.epoch++
+//
+// The epoch of every NIC moves on, but for those of the interfaces in stays: whether
+// a change may take something from a NIC is for who applies it to say.
+func (e *Evaluator) SetView(v *View, stays ...string) {
+	e.views++
 	known := e.nics
 	e.nics = map[string]*nic{}
 	membership := v.membership()
@@ -89,6 +97,11 @@ func (e *Evaluator) SetView(v *View) {
 			if n := &i.NICs[k]; rules != nil && e.nics[n.Interface] == nil && isFit(n) {
 				e.nics[n.Interface] = &nic{NIC: *n, instance: id, rules: rules, state: stateOf(known[n.Interface], id)}
 			}
+		}
+	}
+	for iface, n := range e.nics {
+		if !slices.Contains(stays, iface) {
+			n.epoch++
 		}
 	}
 }
@@ -150,9 +163,10 @@ func (e *Evaluator) ToInstance(now uint64, iface string, f Frame) Result {
 type walk struct {
 	*nic
 	config    *Config
-	epoch     uint32
+	view      uint32 // which one it is
 	now       uint64
 	direction gabion.Direction // the frame's
+	frame     Frame
 	ethernet  ethernet
 	packet    packet
 }
@@ -163,8 +177,8 @@ func (e *Evaluator) decide(now uint64, iface string, f Frame, d gabion.Direction
 	if n == nil {
 		return Result{Reason: gabion.DropNoPolicy}
 	}
-	w := &walk{nic: n, config: &e.config, epoch: e.epoch, now: now, direction: d}
-	if reason := w.readEthernet(f); reason != undecided {
+	w := &walk{nic: n, config: &e.config, view: e.views, now: now, direction: d, frame: f}
+	if reason := w.readEthernet(); reason != undecided {
 		return Result{Reason: reason}
 	}
 	if d == gabion.Egress {
@@ -176,12 +190,12 @@ func (e *Evaluator) decide(now uint64, iface string, f Frame, d gabion.Direction
 // undecided is no reason: the walk goes on.
 const undecided = gabion.ReasonNone
 
-func (w *walk) readEthernet(f Frame) gabion.Reason {
-	if f.VLAN {
+func (w *walk) readEthernet() gabion.Reason {
+	if w.frame.VLAN {
 		return gabion.DropVLAN
 	}
 	var ok bool
-	if w.ethernet, ok = parseEthernet(f.Data); !ok {
+	if w.ethernet, ok = parseEthernet(w.frame.Data); !ok {
 		return gabion.DropMalformed
 	}
 	switch w.ethernet.kind {
@@ -199,6 +213,9 @@ func (w *walk) readEthernet(f Frame) gabion.Reason {
 
 // fromInstance is "From the instance".
 func (w *walk) fromInstance() Result {
+	if reason := w.checkMetadata(); reason != undecided {
+		return Result{Reason: reason}
+	}
 	if w.ethernet.source != w.MAC {
 		return Result{Reason: gabion.DropMACSpoof}
 	}
@@ -209,6 +226,9 @@ func (w *walk) fromInstance() Result {
 		return Result{Reason: w.arpFromInstance()}
 	}
 	if reason := w.parse(); reason != undecided {
+		return Result{Reason: reason}
+	}
+	if reason := w.checkIPMetadata(); reason != undecided {
 		return Result{Reason: reason}
 	}
 	if reason := w.servicesFromInstance(); reason != undecided {
@@ -242,10 +262,18 @@ func (w *walk) servicesFromInstance() gabion.Reason {
 func (w *walk) routerFromInstance() gabion.Reason {
 	switch p := &w.packet; {
 	case p.isICMPv4() && p.icmpType() == icmpRedirect,
-		p.isICMPv6() && (p.icmpType() == icmpv6RouterAdvertisement || p.icmpType() == icmpv6Redirect):
+		p.isICMPv6() && isOfRouter(p.icmpType()):
 		return gabion.DropRouter
 	}
 	return undecided
+}
+
+func isOfRouter(icmpv6Type uint8) bool {
+	switch icmpv6Type {
+	case icmpv6RouterAdvertisement, icmpv6Redirect, icmpv6MLDQuery:
+		return true
+	}
+	return false
 }
 
 // toInstance is "To the instance".
@@ -276,7 +304,7 @@ func (w *walk) servicesToInstance() gabion.Reason {
 	if w.packet.isLater() {
 		return undecided
 	}
-	for _, step := range []func() gabion.Reason{w.dhcpServerToInstance, w.ndToInstance, w.dhcpv6ServerToInstance} {
+	for _, step := range []func() gabion.Reason{w.dhcpServerToInstance, w.ndToInstance, w.mldToInstance, w.dhcpv6ServerToInstance} {
 		if reason := step(); reason != undecided {
 			return reason
 		}
@@ -290,11 +318,11 @@ func (w *walk) isForMAC() bool { return w.ethernet.destination == w.MAC }
 func (n *nic) owns(a netip.Addr) bool { return slices.Contains(n.Addresses, a) }
 
 // isOwnLinkLocal tells whether the address is the EUI-64 one or a learned one.
-func (n *nic) isOwnLinkLocal(a netip.Addr) bool {
-	return a == n.MAC.LinkLocal() || slices.Contains(n.learned, a)
+func (w *walk) isOwnLinkLocal(a netip.Addr) bool {
+	return a == w.MAC.LinkLocal() || w.hasLearned(a, learnedAfter)
 }
 
-func (n *nic) isOwn(a netip.Addr) bool { return n.owns(a) || n.isOwnLinkLocal(a) }
+func (w *walk) isOwn(a netip.Addr) bool { return w.owns(a) || w.isOwnLinkLocal(a) }
 
 // isNamed tells whether the operator named the address, or named none.
 func isNamed(named []netip.Addr, a netip.Addr) bool {

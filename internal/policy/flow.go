@@ -27,8 +27,8 @@ const (
 type flow struct {
 	direction gabion.Direction // of its first packet
 	state     flowState
-	answered  bool   // it is in the NIC's table
-	epoch     uint32 // under which it was judged
+	settled   bool   // it is in the NIC's table
+	view      uint32 // under which it was judged
 	rule      string // id of the rule that admitted it
 	lastSeen  ticks
 	opener    Question // what the first packet asked the rules
@@ -64,8 +64,8 @@ func (w *walk) live(key flowKey) *flow {
 
 // forget drops what is left under the key.
 func (s *state) forget(key flowKey) {
-	if f := s.flows[key]; f != nil && f.answered {
-		s.answered--
+	if f := s.flows[key]; f != nil && f.settled {
+		s.settled--
 	}
 	delete(s.flows, key)
 }
@@ -115,7 +115,7 @@ func (w *walk) withoutFlow(key flowKey, s *segment) Result {
 func (w *walk) begin(key flowKey, s *segment, answer Result) Result {
 	f := &flow{
 		direction: w.direction,
-		epoch:     w.epoch,
+		view:      w.view,
 		rule:      answer.Rule,
 		lastSeen:  ticksOf(w.now),
 		opener:    w.question(s),
@@ -132,21 +132,21 @@ func (w *walk) ofFlow(key flowKey, f *flow, s *segment) Result {
 	if !ok {
 		return w.ofRevoked(key, s)
 	}
-	if f.isAnsweredBy(s, w.direction) {
-		if w.answered >= w.config.MaxFlows {
+	if f.isSettledBy(s, w.direction) {
+		if w.settled >= w.config.MaxFlows {
 			return Result{Reason: gabion.DropTableFull}
 		}
-		f.answered = true
-		w.answered++
+		f.settled = true
+		w.settled++
 	}
-	f.epoch, f.rule = w.epoch, rule
+	f.view, f.rule = w.view, rule
 	f.pass(s, w.direction, ticksOf(w.now))
 	return Result{Reason: gabion.PassFlow, Rule: rule}
 }
 
 // stillAdmitted tells whether the rules admit what opened the flow, and which does.
 func (w *walk) stillAdmitted(f *flow) (rule string, ok bool) {
-	if f.epoch == w.epoch || w.rules.admits(f.rule, f.opener) {
+	if f.view == w.view || w.rules.admits(f.rule, f.opener) {
 		return f.rule, true
 	}
 	answer := w.rules.ask(f.opener)
@@ -165,7 +165,19 @@ func (w *walk) ofRevoked(key flowKey, s *segment) Result {
 	return Result{Reason: gabion.DropRevoked}
 }
 
-// isAnsweredBy tells whether the segment moves the flow into the NIC's table.
+// isSettledBy tells whether the segment moves the flow into the NIC's table: the
+// opener speaks again after an answer.
+func (f *flow) isSettledBy(s *segment, d gabion.Direction) bool {
+	switch {
+	case f.settled || d != f.direction:
+		return false
+	case s.isTCP():
+		return f.state == synAcked && f.after(s, d) == established
+	}
+	return f.state == established
+}
+
+// isAnsweredBy tells whether the segment is the first answer.
 func (f *flow) isAnsweredBy(s *segment, d gabion.Direction) bool {
 	return f.state == halfOpen && d != f.direction && (!s.isTCP() || s.tcp.has(tcpSYN|tcpACK))
 }

@@ -295,20 +295,77 @@ func TestFullTable(t *testing.T) {
 	for port := range uint16(3) {
 		b.in("query", udp(in4, 4000+port, 53), gabion.PassRule)
 	}
-	b.out("answer", udp(out4, 53, 4000), gabion.PassFlow)
-	b.out("answer", udp(out4, 53, 4001), gabion.PassFlow)
-	b.out("answer that does not fit", udp(out4, 53, 4002), gabion.DropTableFull)
-	b.in("its query again", udp(in4, 4002, 53), gabion.PassFlow)
-	b.out("an answer that is there", udp(out4, 53, 4000), gabion.PassFlow)
+	for port := range uint16(3) {
+		b.out("answers fill nothing", udp(out4, 53, 4000+port), gabion.PassFlow)
+		b.out("more of them neither", udp(out4, 53, 4000+port), gabion.PassFlow)
+	}
+	b.in("second query", udp(in4, 4000, 53), gabion.PassFlow)
+	b.in("third query needs no more room", udp(in4, 4000, 53), gabion.PassFlow)
+	b.in("second query", udp(in4, 4001, 53), gabion.PassFlow)
+	b.in("second query that does not fit", udp(in4, 4002, 53), gabion.DropTableFull)
+	b.in("and again", udp(in4, 4002, 53), gabion.DropTableFull)
+	b.out("its flow is there", udp(out4, 53, 4002), gabion.PassFlow)
+	b.in("a query that is settled", udp(in4, 4000, 53), gabion.PassFlow)
 
 	b.wait(186 * time.Second)
 	b.in("query", udp(in4, 4002, 53), gabion.PassRule)
-	b.out("what expired still fills it", udp(out4, 53, 4002), gabion.DropTableFull)
+	b.out("its answer", udp(out4, 53, 4002), gabion.PassFlow)
+	b.in("what expired still fills the table", udp(in4, 4002, 53), gabion.DropTableFull)
 	b.in("query of an expired flow takes its place", udp(in4, 4001, 53), gabion.PassRule)
-	b.out("so there is room", udp(out4, 53, 4002), gabion.PassFlow)
-	b.out("for one", udp(out4, 53, 4001), gabion.DropTableFull)
+	b.in("so there is room", udp(in4, 4002, 53), gabion.PassFlow)
+	b.out("for one", udp(out4, 53, 4001), gabion.PassFlow)
+	b.in("and no more", udp(in4, 4001, 53), gabion.DropTableFull)
 	b.evaluator.Collect(uint64(b.now))
-	b.out("for more once collected", udp(out4, 53, 4001), gabion.PassFlow)
+	b.in("for more once collected", udp(in4, 4001, 53), gabion.PassFlow)
+}
+
+// TestWhatSettles holds what fills a table that has no room.
+func TestWhatSettles(t *testing.T) {
+	full := func(rules ...gabion.Rule) *bench {
+		b := newBench(t)
+		b.configure(policy.Config{MaxFlows: 1}, append(rules, dns)...)
+		b.in("query", udp(in4, 3999, 53), gabion.PassRule)
+		b.out("answer", udp(out4, 53, 3999), gabion.PassFlow)
+		b.in("second query", udp(in4, 3999, 53), gabion.PassFlow)
+		return b
+	}
+	b := full(ssh)
+	b.in("SYN", fromR(frame.SYN, 100, 0, ""), gabion.PassRule)
+	b.in("SYN again", fromR(frame.SYN, 100, 0, ""), gabion.PassFlow)
+	b.out("SYN+ACK", fromI(synACK, 500, 101, ""), gabion.PassFlow)
+	b.out("SYN+ACK again", fromI(synACK, 500, 101, ""), gabion.PassFlow)
+	b.in("RST+ACK, but not in window", fromR(frame.RST|frame.ACK, 9, 501, ""), gabion.PassFlow)
+	b.in("ACK", fromR(frame.ACK, 101, 501, ""), gabion.DropTableFull)
+	b.in("ACK again", fromR(frame.ACK, 101, 501, ""), gabion.DropTableFull)
+	b.in("which moves nothing: a RST behind it", fromR(frame.RST, 102, 0, ""), gabion.PassFlow)
+	b.in("so it is in no window", fromR(frame.ACK, 101, 501, ""), gabion.DropTableFull)
+	b.in("a RST that closes needs no room", fromR(frame.RST, 101, 0, ""), gabion.PassFlow)
+	b.in("nor what follows it", fromR(frame.ACK, 101, 501, ""), gabion.PassFlow)
+
+	b = full(ssh)
+	b.in("SYN", fromR(frame.SYN, 100, 0, ""), gabion.PassRule)
+	b.out("SYN+ACK", fromI(synACK, 500, 101, ""), gabion.PassFlow)
+	b.out("FIN", fromI(frame.FIN|frame.ACK, 501, 101, ""), gabion.PassFlow)
+	b.in("FIN closes at once, and needs no room", fromR(frame.FIN|frame.ACK, 101, 502, ""), gabion.PassFlow)
+
+	b = full(ping)
+	b.in("echo", icmp(in4, frame.ICMP{Type: frame.Echo}), gabion.PassRule)
+	b.in("another", icmp(in4, frame.ICMP{Type: frame.Echo}), gabion.PassFlow)
+	b.out("its reply", icmp(out4, frame.ICMP{Type: frame.EchoReply}), gabion.PassFlow)
+	b.in("another", icmp(in4, frame.ICMP{Type: frame.Echo}), gabion.DropTableFull)
+
+	b = full()
+	b.out("query of the instance", udp(out4, 4000, 53), gabion.PassEgressOpen)
+	b.in("answer", udp(in4, 53, 4000), gabion.PassFlow)
+	b.out("second query", udp(out4, 4000, 53), gabion.DropTableFull)
+	b.setRules(webOut)
+	b.out("second query, revoked: nobody asks for room", udp(out4, 4000, 53), gabion.DropRevoked)
+
+	b = full(gre)
+	tunneled := frame.IPv4{Protocol: 47, Payload: []byte("tunneled")}
+	b.in("GRE", in4(tunneled), gabion.PassRule)
+	b.out("back", out4(tunneled), gabion.PassFlow)
+	b.in("and again", in4(tunneled), gabion.DropTableFull)
 }
 
 func TestStateStaysWithItsNIC(t *testing.T) {

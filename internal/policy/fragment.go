@@ -21,6 +21,7 @@ type datagramKey struct {
 // datagram is one whose first fragment passed.
 type datagram struct {
 	began  ticks
+	epoch  uint32  // the NIC's when it did
 	next   int     // where the next fragment must begin
 	first  segment // what the first fragment said
 	result Result  // what it got
@@ -55,7 +56,9 @@ func (w *walk) firstFragment() Result {
 	first, expected := segmentOf(p), w.fragments[w.direction]
 	result := w.judge(first)
 	if result.Verdict() == gabion.Pass {
-		expected[w.datagramKey()] = &datagram{began: ticksOf(w.now), next: p.fragment.length, first: first, result: result}
+		expected[w.datagramKey()] = &datagram{
+			began: ticksOf(w.now), epoch: w.epoch, next: p.fragment.length, first: first, result: result,
+		}
 	} else {
 		delete(expected, w.datagramKey())
 	}
@@ -94,11 +97,14 @@ func (p *packet) isInvalidLater() bool {
 		p.source.Is4() && p.isTCP() && f.offset == 8
 }
 
-// judgeLater judges a fragment in place. What an ICMP error is about was settled
-// by the first, which alone holds the quotation.
+// judgeLater judges a fragment in place. What an ICMP error is about was found out
+// from the first, which alone holds the quotation; nobody can ask that again.
 func (w *walk) judgeLater(d *datagram) Result {
-	if d.result.Reason == gabion.PassICMPError {
-		return d.result
+	switch {
+	case d.result.Reason != gabion.PassICMPError:
+		return w.judge(d.first.later())
+	case d.epoch != w.epoch:
+		return Result{Reason: gabion.DropFragmentOrphan}
 	}
-	return w.judge(d.first.later())
+	return d.result
 }

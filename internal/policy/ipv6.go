@@ -42,6 +42,7 @@ func parseIPv6(b []byte) (packet, gabion.Reason) {
 // walkExtensions goes from header to header until the upper layer, or until the
 // end of what a later fragment says of itself.
 func (p *packet) walkExtensions(next uint8, b []byte) gabion.Reason {
+	p.upperAt = ipv6Header
 	for count := 1; isExtension(next); count++ {
 		switch {
 		case count > maxExtensionHeaders:
@@ -63,6 +64,7 @@ func (p *packet) walkExtensions(next uint8, b []byte) gabion.Reason {
 			p.readFragmentHeader(b)
 		}
 		next, b = b[0], b[size:]
+		p.upperAt += size
 		if p.isLater() {
 			return undecided
 		}

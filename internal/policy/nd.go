@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/gabion/gabion"
 )
@@ -49,8 +48,8 @@ const (
 )
 
 const (
-	ndHopLimit = 255
-	maxLearned = 4
+	ndHopLimit  = 255
+	mldHopLimit = 1
 )
 
 // ndFromInstance decides neighbour discovery and MLD.
@@ -60,7 +59,7 @@ func (w *walk) ndFromInstance() gabion.Reason {
 		return undecided
 	}
 	switch p.icmpType() {
-	case icmpv6MLDQuery, icmpv6MLDReport, icmpv6MLDDone, icmpv6MLDv2Report:
+	case icmpv6MLDReport, icmpv6MLDDone, icmpv6MLDv2Report:
 		return w.mldFromInstance()
 	case icmpv6RouterSolicitation:
 		return w.solicitFromInstance(routerSolicitLength, optionSourceLinkLayer, w.rsFromInstance)
@@ -74,7 +73,7 @@ func (w *walk) ndFromInstance() gabion.Reason {
 
 func (w *walk) mldFromInstance() gabion.Reason {
 	p := &w.packet
-	if !w.isOwnLinkLocal(p.source) && !p.source.IsUnspecified() || p.hopLimit != 1 || p.hasFragmentHeader {
+	if !w.isOwnLinkLocal(p.source) && !p.source.IsUnspecified() || p.hopLimit != mldHopLimit || p.hasFragmentHeader {
 		return gabion.DropNDInvalid
 	}
 	return gabion.PassND
@@ -130,21 +129,6 @@ func (w *walk) nsFromInstance(hasMAC bool) gabion.Reason {
 	return gabion.PassND
 }
 
-// detectDuplicate decides the question whether anybody else has the address.
-// Who asks it of a link-local address is about to take it.
-func (w *walk) detectDuplicate(target netip.Addr, hasMAC bool) gabion.Reason {
-	switch {
-	case hasMAC:
-		return gabion.DropNDInvalid
-	case w.isOwn(target):
-		return gabion.PassND
-	case target.IsLinkLocalUnicast() && len(w.learned) < maxLearned:
-		w.learned = append(w.learned, target)
-		return gabion.PassND
-	}
-	return gabion.DropNDSpoof
-}
-
 func (w *walk) naFromInstance(bool) gabion.Reason {
 	switch p := &w.packet; {
 	case !w.isOwn(p.source):
@@ -198,7 +182,12 @@ func (w *walk) isNDForInstance() bool {
 	}
 }
 
-// withdraw unlearns a link-local address that somebody else has.
-func (w *walk) withdraw(target netip.Addr) {
-	w.learned = slices.DeleteFunc(w.learned, func(a netip.Addr) bool { return a == target })
+// mldToInstance lets the queries of routers in.
+func (w *walk) mldToInstance() gabion.Reason {
+	p := &w.packet
+	if p.isICMPv6() && p.icmpType() == icmpv6MLDQuery && !p.hasFragmentHeader &&
+		p.source.IsLinkLocalUnicast() && p.hopLimit == mldHopLimit {
+		return gabion.PassND
+	}
+	return undecided
 }

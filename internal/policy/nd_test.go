@@ -28,9 +28,18 @@ func (m nd) packet() frame.IPv6 {
 	}
 }
 
+// detection asks whether anybody has the target, in the group of who has the address.
+func detection(target, address netip.Addr, options ...[]byte) []byte {
+	group := frame.SolicitedNode(address)
+	return addressed(frame.Multicast(group), out6(nd{
+		source: netip.IPv6Unspecified(), destination: group, kind: frame.NeighborSolicitation, body: frame.About(target, options...),
+	}.packet()))
+}
+
 func TestNDFromInstance(t *testing.T) {
 	const ns, na, rs = frame.NeighborSolicitation, frame.NeighborAdvertisement, frame.RouterSolicitation
 	anyone := netip.IPv6Unspecified()
+	dad := func(target netip.Addr) []byte { return detection(target, target) }
 	ask := func(source, target netip.Addr, options ...[]byte) []byte {
 		return out6(nd{source: source, kind: ns, body: frame.About(target, options...)}.packet())
 	}
@@ -59,10 +68,19 @@ func TestNDFromInstance(t *testing.T) {
 		{"NS with 9 options", ask(nic6, remote6, bytes.Repeat(nonce, 9)), gabion.DropNDInvalid},
 		{"NS with another's MAC in the second option", ask(nic6, remote6, nonce, frame.LinkLayer(frame.SourceLinkLayer, remoteMAC)), gabion.DropNDSpoof},
 		{"NS for a multicast address", ask(nic6, allNodes, own), gabion.DropNDInvalid},
-		{"DAD of an owned address", ask(anyone, nic6), gabion.PassND},
-		{"DAD with a MAC", ask(anyone, nic6, own), gabion.DropNDInvalid},
-		{"DAD of a link-local address", ask(anyone, privacyAddress), gabion.PassND},
-		{"DAD of another's address", ask(anyone, other6), gabion.DropNDSpoof},
+		{"DAD of an owned address", dad(nic6), gabion.PassND},
+		{"DAD of the link-local address", dad(nicLinkLocal), gabion.PassND},
+		{"DAD with a MAC", detection(nic6, nic6, own), gabion.DropNDInvalid},
+		{"DAD of a link-local address", dad(privacyAddress), gabion.PassND},
+		{"DAD of a link-local address, to another group", detection(privacyAddress, remoteLinkLocal), gabion.DropNDInvalid},
+		{"DAD of a link-local address, to another MAC", addressed(remoteMAC, dad(privacyAddress)), gabion.DropNDInvalid},
+		{"DAD of a link-local address, to all MACs", addressed(frame.Broadcast, dad(privacyAddress)), gabion.DropNDInvalid},
+		{"DAD of a link-local address, to another group by its MAC", patch(dad(privacyAddress), 24+15, 0xff), gabion.DropNDInvalid},
+		{"DAD of an owned address, to another group", detection(nic6, remote6), gabion.DropNDInvalid},
+		{"DAD of the EUI-64 address of another MAC", dad(remoteLinkLocal), gabion.DropNDSpoof},
+		{"DAD of another's address", dad(other6), gabion.DropNDSpoof},
+		{"DAD of an address that is link-local no more", dad(netip.MustParseAddr("fec0::1")), gabion.DropNDSpoof},
+		{"DAD of a multicast address", dad(allNodes), gabion.DropNDInvalid},
 		{"NA", tell(nic6, nic6, ownTarget), gabion.PassND},
 		{"NA from another's", tell(other6, nic6, ownTarget), gabion.DropIPSpoof},
 		{"NA for another's", tell(nic6, other6, ownTarget), gabion.DropNDSpoof},
@@ -71,6 +89,8 @@ func TestNDFromInstance(t *testing.T) {
 		{"RS", out6(nd{source: nicLinkLocal, kind: rs, body: own}.packet()), gabion.PassND},
 		{"RS from an owned address", out6(nd{source: nic6, kind: rs}.packet()), gabion.DropIPSpoof},
 		{"RS with another's MAC", out6(nd{source: nicLinkLocal, kind: rs, body: frame.LinkLayer(frame.SourceLinkLayer, remoteMAC)}.packet()), gabion.DropNDSpoof},
+		{"MLD query", out6(nd{source: nicLinkLocal, kind: frame.MLDQuery, hops: 1}.packet()), gabion.DropRouter},
+		{"MLD done", out6(nd{source: nicLinkLocal, kind: frame.MLDDone, hops: 1}.packet()), gabion.PassND},
 		{"MLD report", out6(nd{source: nicLinkLocal, kind: frame.MLDReport, hops: 1}.packet()), gabion.PassND},
 		{"MLD report from ::", out6(nd{source: anyone, kind: frame.MLDv2Report, hops: 1}.packet()), gabion.PassND},
 		{"MLD report from an owned address", out6(nd{source: nic6, kind: frame.MLDReport, hops: 1}.packet()), gabion.DropNDInvalid},
@@ -79,37 +99,11 @@ func TestNDFromInstance(t *testing.T) {
 	})
 }
 
-func TestLearnedLinkLocalAddresses(t *testing.T) {
-	b := newBench(t)
-	dad := func(target netip.Addr) []byte {
-		return out6(nd{source: netip.IPv6Unspecified(), kind: frame.NeighborSolicitation, body: frame.About(target)}.packet())
-	}
-	from := func(source netip.Addr) []byte {
-		return out6(frame.IPv6{Source: source, Protocol: 6, Payload: syn.Bytes()})
-	}
-	b.out("from an address before it is learned", from(privacyAddress), gabion.DropIPSpoof)
-	b.out("DAD of it", dad(privacyAddress), gabion.PassND)
-	b.out("from it once learned", from(privacyAddress), gabion.PassEgressOpen)
-	b.out("DAD of it again", dad(privacyAddress), gabion.PassND)
-	b.setRules(ssh)
-	b.out("from it under other rules", from(privacyAddress), gabion.PassFlow)
-
-	nth := func(n byte) netip.Addr { return netip.AddrFrom16([16]byte{0xfe, 0x80, 15: n}) }
-	for n := range byte(3) {
-		b.out("DAD of one of four", dad(nth(n+1)), gabion.PassND)
-	}
-	b.out("DAD of a fifth", dad(nth(9)), gabion.DropNDSpoof)
-
-	defend := nd{source: privacyAddress, destination: allNodes, kind: frame.NeighborAdvertisement, body: frame.About(privacyAddress)}
-	b.in("somebody else's NA for it", addressed(frame.Multicast(allNodes), in6(defend.packet())), gabion.DropNotForNIC)
-	b.out("from it once withdrawn", from(privacyAddress), gabion.DropIPSpoof)
-	b.out("DAD of a fifth now", dad(nth(9)), gabion.PassND)
-}
-
 func TestNDToInstance(t *testing.T) {
 	const ns, na, ra = frame.NeighborSolicitation, frame.NeighborAdvertisement, frame.RouterAdvertisement
 	toAll := func(m nd) []byte { return addressed(frame.Multicast(allNodes), in6(m.packet())) }
 	advertisement := nd{source: remoteLinkLocal, destination: allNodes, kind: ra, body: make([]byte, 8)}
+	query := nd{source: remoteLinkLocal, destination: allNodes, kind: frame.MLDQuery, hops: 1}
 	atomic := []frame.Extension{frame.Piece(1, 0, false)}
 	first := []frame.Extension{frame.Piece(1, 0, true)}
 	run(t, (*bench).in, []frameCase{
@@ -126,6 +120,14 @@ func TestNDToInstance(t *testing.T) {
 		{"RA", toAll(advertisement), gabion.PassND},
 		{"RA of 15 bytes", toAll(nd{source: remoteLinkLocal, kind: ra, body: make([]byte, 7)}), gabion.DropNDInvalid},
 		{"RA from no link-local address", toAll(nd{source: remote6, kind: ra, body: make([]byte, 8)}), gabion.DropNotForNIC},
+		{"MLD query", toAll(query), gabion.PassND},
+		{"MLD query to the NIC", in6(query.packet()), gabion.PassND},
+		{"MLD query to another MAC", addressed(remoteMAC, in6(query.packet())), gabion.DropNotForNIC},
+		{"MLD query from no link-local address", toAll(nd{source: remote6, destination: allNodes, kind: frame.MLDQuery, hops: 1}), gabion.DropNotForNIC},
+		{"MLD query from ::", toAll(nd{source: netip.IPv6Unspecified(), destination: allNodes, kind: frame.MLDQuery, hops: 1}), gabion.DropNotForNIC},
+		{"MLD query with hop limit 2", toAll(nd{source: remoteLinkLocal, destination: allNodes, kind: frame.MLDQuery, hops: 2}), gabion.DropNotForNIC},
+		{"MLD query as an atomic fragment", toAll(nd{source: remoteLinkLocal, destination: allNodes, kind: frame.MLDQuery, hops: 1, extensions: atomic}), gabion.DropNotForNIC},
+		{"MLD report", toAll(nd{source: remoteLinkLocal, destination: allNodes, kind: frame.MLDReport, hops: 1}), gabion.DropNotForNIC},
 		{"RS to all", toAll(nd{kind: frame.RouterSolicitation}), gabion.DropNotForNIC},
 		{"ICMPv6 redirect", in6(nd{kind: frame.Redirect6, body: make([]byte, 32)}.packet()), gabion.DropDeniedIngress},
 	})

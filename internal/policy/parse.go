@@ -50,6 +50,7 @@ type packet struct {
 	hopLimit            uint8
 	protocol            uint8 // of the upper layer; 0 in a later fragment over IPv6
 	upper               []byte
+	upperAt             int // where that begins in the packet
 	fragment            fragment
 	hasFragmentHeader   bool // also of an atomic fragment; over IPv4 like isFragment
 }
@@ -122,6 +123,7 @@ func parseIPv4(b []byte) (packet, gabion.Reason) {
 		hopLimit:    b[8],
 		protocol:    b[9],
 		upper:       b[header:total],
+		upperAt:     header,
 		fragment: fragment{
 			id:     uint32(binary.BigEndian.Uint16(b[4:])),
 			offset: int(place&0x1fff) * 8,

@@ -110,12 +110,29 @@ func TestFragmentedICMPError(t *testing.T) {
 	b.out("query", sent, gabion.PassEgressOpen)
 	b.in("first", first, gabion.PassICMPError)
 	b.wait(29 * time.Second)
-	b.setRules(webOut)
+	b.evaluator.SetView(viewWith(webOut), tap)
 	b.in("what follows is not asked again", last, gabion.PassICMPError)
+
+	b = newBench(t)
+	b.out("query", sent, gabion.PassEgressOpen)
+	b.in("first", first, gabion.PassICMPError)
+	b.setRules()
+	b.in("what follows in another epoch", last, gabion.DropFragmentOrphan)
+	b.in("and again", last, gabion.DropFragmentOrphan)
+	b.in("first in that epoch", first, gabion.PassICMPError)
+	b.in("what follows in it", last, gabion.PassICMPError)
+
+	b = newBench(t)
+	b.out("query", sent, gabion.PassEgressOpen)
+	b.in("first", first, gabion.PassICMPError)
+	b.in("second", piece(1, 9, 40, true, make([]byte, 8)), gabion.PassICMPError)
+	b.setRules()
+	b.in("third in another epoch", piece(1, 9, 48, false, make([]byte, 8)), gabion.DropFragmentOrphan)
 
 	b = newBench(t, unreached)
 	b.in("first of no flow", first, gabion.PassRule)
-	b.in("its last", last, gabion.PassRule)
+	b.setRules(unreached, ssh)
+	b.in("its last in another epoch, by a rule", last, gabion.PassRule)
 }
 
 func TestRules(t *testing.T) {

@@ -2,7 +2,7 @@ package policy
 
 const second = 1_000_000_000 // nanoseconds
 
-// rate is "Rates, exactly": a burst, then one an interval (both ends of it in
+// rate is "The rate of RARP, exactly": a burst, then one an interval (both ends of it in
 // nanoseconds). The zero time lets the whole burst pass once the clock has run
 // for that long.
 type rate struct {

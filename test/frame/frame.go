@@ -28,6 +28,12 @@ func Multicast(group netip.Addr) gabion.MAC {
 	return gabion.MAC{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
 
+// SolicitedNode is the group that whoever has the address is in (RFC 4291, section 2.7.1).
+func SolicitedNode(a netip.Addr) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom16([16]byte{0xff, 0x02, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
+}
+
 // Ethernet is a frame.
 type Ethernet struct {
 	Destination, Source gabion.MAC

@@ -80,7 +80,9 @@ const (
 	TooBig6               = 2
 	Echo6                 = 128
 	EchoReply6            = 129
+	MLDQuery              = 130
 	MLDReport             = 131
+	MLDDone               = 132
 	MLDv2Report           = 143
 	RouterSolicitation    = 133
 	RouterAdvertisement   = 134
