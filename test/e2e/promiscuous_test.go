@@ -24,11 +24,7 @@ func TestNeighboursAreNotSeen(t *testing.T) {
 		t.Fatal("unfiltered, nothing of the neighbours is seen: the test is blind")
 	}
 	s.start(t)
-	s.run(
-		t, "group create open", "rule add open --template ping",
-		"rule add open --protocol tcp --port 80 --from 0.0.0.0/0,::/0",
-		"rule add open --protocol udp --port 4321 --from 0.0.0.0/0,::/0",
-	)
+	s.openGroup(t)
 	s.register(t, "open", "a1", "a2", "b1", "b2")
 	s.checkOpen(t)
 	for _, f := range s.overheard(t) {
@@ -56,24 +52,24 @@ func (s *site) overheard(t *testing.T) []lab.Frame {
 	if passed, err := lab.Try(t.Context(), last); err != nil || !passed[0] {
 		t.Fatalf("%s: answered %v, %v", last, passed, err)
 	}
-	seen, err := capture.Until(t.Context(), func(f lab.Frame) bool { return bytes.Contains(f.Data, []byte("gabion")) && isFor(listener, f) })
+	seen, err := capture.Until(t.Context(), func(f lab.Frame) bool { return bytes.Contains(f.Data, []byte("gabion")) && isFor(listener.Endpoint, f) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(seen, func(f lab.Frame) bool { return isFor(listener, f) })
+	return slices.DeleteFunc(seen, func(f lab.Frame) bool { return isFor(listener.Endpoint, f) })
 }
 
-// isFor tells whether the frame is the guest's, or asks for its address.
-func isFor(g *lab.Guest, f lab.Frame) bool {
-	if bytes.Equal(f.Data[:6], g.MAC[:]) {
+// isFor tells whether the frame is for the endpoint, or asks for its address.
+func isFor(e *lab.Endpoint, f lab.Frame) bool {
+	if bytes.Equal(f.Data[:6], e.MAC[:]) {
 		return true
 	}
 	p := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
 	if a, ok := p.Layer(layers.LayerTypeARP).(*layers.ARP); ok {
-		return bytes.Equal(a.DstProtAddress, g.Addr4.AsSlice())
+		return bytes.Equal(a.DstProtAddress, e.Addr4.AsSlice())
 	}
 	if n, ok := p.Layer(layers.LayerTypeICMPv6NeighborSolicitation).(*layers.ICMPv6NeighborSolicitation); ok {
-		return n.TargetAddress.Equal(g.Addr6.AsSlice()) || n.TargetAddress.Equal(g.MAC.LinkLocal().AsSlice())
+		return n.TargetAddress.Equal(e.Addr6.AsSlice()) || n.TargetAddress.Equal(e.MAC.LinkLocal().AsSlice())
 	}
 	return false
 }

@@ -160,9 +160,25 @@ func (s *site) register(t *testing.T, groups string, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		g := s.guests[name]
-		s.run(t, fmt.Sprintf("instance create %s --host %s --interface %s --mac %s --ip %s,%s --group %s",
-			name, g.Host.Name, g.Interface, g.MAC, g.Addr4, g.Addr6, groups))
+		s.registerAt(t, groups, g.Host, g.Interface, g.Endpoint)
 	}
+}
+
+// registerAt makes whoever is behind the host's interface an instance.
+func (s *site) registerAt(t *testing.T, groups string, host *lab.Host, link string, e *lab.Endpoint) {
+	t.Helper()
+	s.run(t, fmt.Sprintf("instance create %s --host %s --interface %s --mac %s --ip %s,%s --group %s",
+		e.Name, host.Name, link, e.MAC, e.Addr4, e.Addr6, groups))
+}
+
+// openGroup makes a group called open, whose members nobody's rules keep apart.
+func (s *site) openGroup(t *testing.T) {
+	t.Helper()
+	s.run(
+		t, "group create open",
+		"rule add open --protocol icmp --from 0.0.0.0/0", "rule add open --protocol icmpv6 --from ::/0",
+		"rule add open --protocol tcp --from 0.0.0.0/0,::/0", "rule add open --protocol udp --from 0.0.0.0/0,::/0",
+	)
 }
 
 // services are what is tried from one endpoint to another.

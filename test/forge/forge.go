@@ -83,6 +83,10 @@ func ethernet(from gabion.MAC, to []byte, t layers.EthernetType) *layers.Etherne
 	return &layers.Ethernet{SrcMAC: from[:], DstMAC: to, EthernetType: t}
 }
 
+// sourcePort is one that nobody serves: two echo services that a forged datagram
+// introduces to each other talk for ever.
+const sourcePort = 40_000
+
 // payload is what frames carry where it does not matter.
 var payload = gopacket.Payload("gabion forges this frame, and nobody is to see it")
 

@@ -86,13 +86,13 @@ func arp(source, sender gabion.MAC, senderIP, target netip.Addr, operation uint1
 
 func tagged(from, victim *lab.Endpoint, vlan uint16) ([]byte, error) {
 	tag := &layers.Dot1Q{VLANIdentifier: vlan, Type: layers.EthernetTypeIPv4}
-	ip, udp := udp4(from.Addr4, victim.Addr4, 4321, 4321)
+	ip, udp := udp4(from.Addr4, victim.Addr4, sourcePort, 4321)
 	return serialize(ethernet(from.MAC, victim.MAC[:], layers.EthernetTypeDot1Q), tag, ip, udp, payload)
 }
 
 // datagram4 is an IPv4 datagram to a port.
 func datagram4(e *layers.Ethernet, from, to netip.Addr, port layers.UDPPort) ([]byte, error) {
-	ip, udp := udp4(from, to, port, port)
+	ip, udp := udp4(from, to, sourcePort, port)
 	return serialize(e, ip, udp, payload)
 }
 

@@ -20,7 +20,7 @@ var (
 
 	// IPv6Source has an address that the sender does not own.
 	IPv6Source = Forgery{"an IPv6 packet from another address", func(from, victim *lab.Endpoint) ([]byte, error) {
-		ip, udp := udp6(nobody6, victim.Addr6, 4321, 4321)
+		ip, udp := udp6(nobody6, victim.Addr6, sourcePort, 4321)
 		return serialize(ethernet(from.MAC, victim.MAC[:], layers.EthernetTypeIPv6), ip, udp, payload)
 	}}
 
