@@ -174,7 +174,8 @@ type bpfPacket struct {
 	Reason    bpfReason
 	RemoteMet bool
 	Left      bool
-	_         [2]byte
+	Settled   bool
+	_         [1]byte
 	Ip        struct {
 		_              structs.HostLayout
 		Source         bpfAddress

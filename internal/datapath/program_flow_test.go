@@ -172,16 +172,32 @@ var flowLives = slices.Concat(
 		}
 	}),
 	[]life{
-		{"a full table refuses what is new and keeps what is there", slices.Concat(
+		{"a full table refuses what settles and keeps what is there", slices.Concat(
 			conversations(0, flowLimit),
 			[]step{
 				sends(ip4(guest, peer, protoUDP, udp(1000, 53)), gabion.PassFlow),
 				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.PassEgressOpen),
-				gets(ip4(peer, guest, protoUDP, udp(53, 999)), gabion.DropTableFull),
-				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.PassFlow),
+				gets(ip4(peer, guest, protoUDP, udp(53, 999)), gabion.PassFlow),
+				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.DropTableFull),
+				gets(ip4(peer, guest, protoUDP, udp(53, 999)), gabion.PassFlow), // answers still come
+				gets(ip4(peer, guest, protoTCP, ssh), gabion.PassRule),
+				sends(ip4(guest, peer, protoTCP, tcp(22, 40000, syn|ack)), gabion.PassFlow),
+				gets(ip4(peer, guest, protoTCP, tcp(40000, 22, ack)), gabion.DropTableFull),
 				gets(ip4(peer, guest, protoUDP, udp(53, 1000)), gabion.PassFlow),
 				then(func(w *programs) { w.forget(gabion.UDP, 1000) }),
+				gets(ip4(peer, guest, protoTCP, tcp(40000, 22, ack)), gabion.PassFlow),
+				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.DropTableFull),
+				then(func(w *programs) { w.forget(gabion.UDP, 1001) }),
+				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.PassFlow),
+			},
+		)},
+		{"questions that are answered once fill no table", slices.Concat(
+			questions(4*flowLimit),
+			conversations(0, flowLimit),
+			[]step{
+				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.PassEgressOpen),
 				gets(ip4(peer, guest, protoUDP, udp(53, 999)), gabion.PassFlow),
+				sends(ip4(guest, peer, protoUDP, udp(999, 53)), gabion.DropTableFull), // what speaks again does
 			},
 		)},
 	},
@@ -192,7 +208,18 @@ func conversations(from, to int) (steps []step) {
 	for i := from; i < to; i++ {
 		steps = append(steps,
 			sends(ip4(guest, peer, protoUDP, udp(uint16(1000+i), 53)), gabion.PassEgressOpen),
-			gets(ip4(peer, guest, protoUDP, udp(53, uint16(1000+i))), gabion.PassFlow))
+			gets(ip4(peer, guest, protoUDP, udp(53, uint16(1000+i))), gabion.PassFlow),
+			sends(ip4(guest, peer, protoUDP, udp(uint16(1000+i), 53)), gabion.PassFlow))
+	}
+	return steps
+}
+
+// questions are asked by somebody who may forge where they come from, and each is answered.
+func questions(n int) (steps []step) {
+	for i := range n {
+		steps = append(steps,
+			gets(ip4(peer, guest, protoUDP, udp(uint16(1000+i), 53)), gabion.PassRule),
+			sends(ip4(guest, peer, protoUDP, udp(53, uint16(1000+i))), gabion.PassFlow))
 	}
 	return steps
 }

@@ -130,8 +130,8 @@ struct cidr_key {
 };
 
 /*
- * flows: ARRAY_OF_MAPS[slot] -> HASH[flow_key] -> flow. One lookup serves both
- * directions. For echo the ports are the identifier and who asked.
+ * flows: ARRAY_OF_MAPS[slot] -> HASH[flow_key] -> flow. What is settled. One lookup
+ * serves both directions. For echo the ports are the identifier and who asked.
  */
 struct flow_key {
 	struct address remote;
@@ -142,7 +142,7 @@ struct flow_key {
 	__u8 pad[3];
 };
 
-/* half_open: ARRAY_OF_MAPS[slot] -> LRU_HASH[flow_key] -> flow. What nobody answered yet. */
+/* half_open: ARRAY_OF_MAPS[slot] -> LRU_HASH[flow_key] -> flow. What is not settled: its opener has not spoken again after an answer. */
 
 enum BYTE flow_state {
 	FLOW_HALF_OPEN = 1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Flows: docs/verdicts.md, "Flows". What nobody has answered yet lies in
- * half_open, everything else in the NIC's own table.
+ * Flows: docs/verdicts.md, "Flows". What is settled lies in the NIC's table,
+ * everything else in its half_open.
  */
 #ifndef GABION_FLOW_H
 #define GABION_FLOW_H
@@ -103,14 +103,15 @@ static __always_inline void *openers_of(const struct packet *p)
 	return bpf_map_lookup_elem(&half_open, &p->nic.slot);
 }
 
-/* The live flow of p->key, if there is one. The NIC's table comes first: what is established costs one lookup. */
+/* The live flow of p->key, if there is one. The NIC's table comes first: what is settled costs one lookup. */
 static __always_inline struct flow *find(struct packet *p, void *table)
 {
 	struct flow *flow = bpf_map_lookup_elem(table, &p->key);
 	void *openers;
 
 	p->left = flow;
-	if (flow && is_live(p, flow))
+	p->settled = flow && is_live(p, flow);
+	if (p->settled)
 		return flow;
 	openers = openers_of(p);
 	if (!openers)
@@ -218,12 +219,14 @@ static __always_inline enum flow_state next_state(const struct packet *p, const 
 	return next;
 }
 
-/* Tells whether the packet is the other side's first answer. */
-static __always_inline bool answers(const struct packet *p, const struct flow *flow)
+/* Tells whether it is the packet with which the opener speaks again after an answer. */
+static __always_inline bool settles(const struct packet *p, const struct flow *flow)
 {
-	if (flow->state != FLOW_HALF_OPEN || direction_of(flow) == p->direction)
+	if (p->settled)
 		return false;
-	return p->key.protocol != IPPROTO_TCP || ((p->tcp_flags & TCP_SYN) && (p->tcp_flags & TCP_ACK));
+	if (p->key.protocol != IPPROTO_TCP)
+		return flow->state == FLOW_ESTABLISHED && direction_of(flow) == side_of(p);
+	return flow->state == FLOW_SYN_ACK && next_state(p, flow) == FLOW_ESTABLISHED;
 }
 
 static __always_inline void track_tcp(const struct packet *p, struct flow *flow)
@@ -254,12 +257,22 @@ static __always_inline void track(const struct packet *p, struct flow *flow)
 		track_tcp(p, flow);
 }
 
-/* Moves an answered flow to the NIC's table: there it counts, and no flood of openers evicts it. */
-static __always_inline enum reason settle(struct packet *p, void *table, const struct flow *answered)
+/* The rules have admitted the flow again. */
+static __always_inline void renew(const struct packet *p, struct flow *flow)
+{
+	if (flow->epoch != p->epoch) {
+		flow->rule = p->rule;
+		flow->epoch = p->epoch;
+	}
+}
+
+/* Moves a flow to the NIC's table: there it counts, and no flood evicts it. */
+static __always_inline enum reason settle(struct packet *p, void *table, const struct flow *spoken)
 {
 	void *openers = openers_of(p);
 
-	p->flow = *answered;
+	p->flow = *spoken;
+	renew(p, &p->flow);
 	track(p, &p->flow);
 	if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))
 		return DROP_TABLE_FULL;
@@ -271,12 +284,9 @@ static __always_inline enum reason settle(struct packet *p, void *table, const s
 /* A packet of a live flow that p->rule admits. */
 static __always_inline enum reason pass_flow(struct packet *p, void *table, struct flow *flow)
 {
-	if (flow->epoch != p->epoch) {
-		flow->rule = p->rule;
-		flow->epoch = p->epoch;
-	}
-	if (answers(p, flow))
+	if (settles(p, flow))
 		return settle(p, table, flow);
+	renew(p, flow);
 	track(p, flow);
 	return PASS_FLOW;
 }

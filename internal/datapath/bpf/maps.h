@@ -110,8 +110,8 @@ struct {
 } flows SEC(".maps");
 
 /*
- * An LRU: a flood of openers evicts openers only, never what is established. One
- * for each NIC: it evicts those of that NIC only.
+ * An LRU: a flood, answered or not, evicts what is not settled only. One for each
+ * NIC: it evicts that NIC's only.
  */
 struct openers {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -54,6 +54,7 @@ struct packet {
 	enum reason reason; /* what became of the last one, for tests to read */
 	bool remote_met; /* remote_set is known */
 	bool left; /* the NIC's table holds something under the key, dead or alive */
+	bool settled; /* and alive */
 	struct layers ip;
 	struct layers quoted;
 	struct flow_key key; /* of the flow in question */
