@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -65,28 +66,40 @@ func TestForgedFramesAtOneEnd(t *testing.T) {
 	s.checkOpen(t)
 }
 
-// Frames with VLAN tags come to the programs with the tag in their metadata: the
-// tests of tagged frames are of what a program has to look for there.
+// Frames with VLAN tags come to the programs with the tag in their metadata,
+// whatever device they come from: the tests of tagged frames are of what a program
+// has to look for there.
 func TestTagsComeInMetadata(t *testing.T) {
 	s := newSite(t)
-	from, victim := s.guests["a1"], s.guests["b1"]
+	a1, b1 := s.guests["a1"], s.guests["b1"]
+	tap, err := a1.Host.AddTap("c1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range []forge.Forgery{forge.VLANTag, forge.PriorityTag, forge.DoubleTag} {
-		frame, err := f.Build(from.Endpoint, victim.Endpoint)
+		frame, err := f.Build(a1.Endpoint, b1.Endpoint)
 		if err != nil {
 			t.Fatal(err)
 		}
-		atHost, err := from.Host.Capture(from.Interface)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer atHost.Close()
-		if err := from.Send(frame); err != nil {
-			t.Fatal(err)
-		}
-		isIt := func(l lab.Frame) bool { return l.Tag != 0 && cmp.Equal(l.Wire(), frame) }
-		if _, err := atHost.Until(t.Context(), isIt); err != nil {
-			t.Errorf("%s, with its tag in metadata: %v", f.Name, err)
-		}
+		checkMetadata(t, a1.Host, a1.Interface, frame, func() error { return a1.Send(frame) })
+		checkMetadata(t, a1.Host, tap.Interface, frame, func() error { return tap.Send(frame) })
+	}
+}
+
+// checkMetadata looks at a tagged frame where the host gets it.
+func checkMetadata(t *testing.T, h *lab.Host, link string, frame []byte, send func() error) {
+	t.Helper()
+	capture, err := h.Capture(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer capture.Close()
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	isIt := func(f lab.Frame) bool { return f.Tag != 0 && bytes.Equal(f.Wire(), frame) }
+	if _, err := capture.Until(t.Context(), isIt); err != nil {
+		t.Errorf("frame %x at %s with its tag in metadata: %v", frame[:18], link, err)
 	}
 }
 
