@@ -134,9 +134,9 @@ func (c *Client) currentIdentity() *pki.Identity {
 	return c.identity
 }
 
-// Ack says that the host enforces its policy as of the position, or why it does
-// not. It never blocks; while there is no stream it is dropped, since the next
-// one asks anew.
+// Ack says that the host enforces its policy as of the position, and what of it,
+// or of a newer one, it could not enforce. It never blocks; while there is no
+// stream it is dropped, since the next one asks anew.
 func (c *Client) Ack(at Position, problem error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,8 +145,8 @@ func (c *Client) Ack(at Position, problem error) {
 	}
 }
 
-// Observe says which of all the host's instances run. It never blocks. The map is
-// not changed any more.
+// Observe says which of all the host's instances run. The server hears it before
+// any later ack. It never blocks. The map is not changed any more.
 func (c *Client) Observe(running map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,6 +24,7 @@ type memory struct {
 	tokens   map[[32]byte]gabion.JoinToken
 	hosts    map[string]gabion.Host
 	watches  map[chan feed.Event]bool
+	observes func() error // what SaveObserved waits for and fails with, if anything
 }
 
 func newMemory() *memory {
@@ -157,6 +158,11 @@ func (m *memory) SaveStatus(_ context.Context, s gabion.HostStatus) error {
 }
 
 func (m *memory) SaveObserved(_ context.Context, _ string, running map[string]bool) error {
+	if m.observes != nil {
+		if err := m.observes(); err != nil {
+			return err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.Copy(m.running, running)

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -27,9 +26,8 @@ type reports struct {
 	store Store
 	news  chan struct{} // holds one element when there is something to save
 
-	mu      sync.Mutex
-	latest  gabion.HostStatus
-	running map[string]bool // seen and not saved yet
+	mu     sync.Mutex
+	latest gabion.HostStatus
 }
 
 func newReports(s *Server, host, version string) *reports {
@@ -63,20 +61,6 @@ func (r *reports) status(enforced int64, problem string) {
 	r.signal()
 }
 
-func (r *reports) observe(running map[string]bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.add(running)
-	r.signal()
-}
-
-func (r *reports) add(running map[string]bool) {
-	if r.running == nil {
-		r.running = map[string]bool{}
-	}
-	maps.Copy(r.running, running)
-}
-
 // run saves until ctx ends, or until the store says that the host was deleted.
 func (r *reports) run(ctx context.Context) error {
 	beat := time.NewTicker(heartbeat)
@@ -98,36 +82,9 @@ func (r *reports) run(ctx context.Context) error {
 }
 
 func (r *reports) save(ctx context.Context) error {
-	status, running := r.take()
-	if err := r.store.SaveStatus(ctx, status); err != nil {
-		r.giveBack(running)
-		return err
-	}
-	if len(running) == 0 {
-		return nil
-	}
-	if err := r.store.SaveObserved(ctx, status.Host, running); err != nil {
-		r.giveBack(running)
-		return err
-	}
-	return nil
-}
-
-func (r *reports) take() (gabion.HostStatus, map[string]bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	status, running := r.latest, r.running
+	status := r.latest
+	r.mu.Unlock()
 	status.LastSeen = time.Now()
-	r.running = nil
-	return status, running
-}
-
-// giveBack keeps what could not be saved, unless the host has said otherwise since.
-func (r *reports) giveBack(running map[string]bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	newer := r.running
-	r.running = nil
-	r.add(running)
-	r.add(newer)
+	return r.store.SaveStatus(ctx, status)
 }

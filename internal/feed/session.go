@@ -114,7 +114,7 @@ func (s *Server) sync(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedp
 	s.log.Info("host connected", "host", host, "version", hello.Version, "revision", hello.Revision)
 
 	go func() { cancel(session.reports.run(ctx)) }()
-	go func() { cancel(s.receive(stream, session)) }()
+	go func() { cancel(s.receive(ctx, stream, session)) }()
 	err = s.send(ctx, stream, session)
 	s.log.Info("host disconnected", "host", host, "error", err)
 	return err
@@ -257,8 +257,9 @@ func inSyncMessage(epoch string, revision int64) message {
 	}
 }
 
-// receive takes what the host says until the stream ends, and returns why.
-func (s *Server) receive(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedpb.ServerMessage], session *session) error {
+// receive takes what the host says, in its order, until the stream ends, and returns why.
+func (s *Server) receive(ctx context.Context, stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedpb.ServerMessage], session *session) error {
+	observer := observer{store: s.store, host: session.host, log: s.log}
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -268,7 +269,7 @@ func (s *Server) receive(stream grpc.BidiStreamingServer[feedpb.AgentMessage, fe
 		case *feedpb.AgentMessage_Ack:
 			err = s.acknowledge(session, m.Ack)
 		case *feedpb.AgentMessage_Observation:
-			session.reports.observe(m.Observation.GetRunning())
+			err = observer.observe(ctx, m.Observation.GetRunning())
 		default:
 			err = gabion.Invalid("message", "is none that the stream knows")
 		}
@@ -288,10 +289,12 @@ func (s *Server) acknowledge(session *session, ack *feedpb.Ack) error {
 	if ack.GetStoreEpoch() != s.epoch {
 		return nil // it crossed the snapshot of another epoch on its way
 	}
-	if ack.GetRevision() <= 0 || ack.GetRevision() > session.sent {
+	if ack.GetRevision() < 0 || ack.GetRevision() > session.sent {
 		return gabion.Invalid("revision", "%d was never sent", ack.GetRevision())
 	}
-	if ack.Error == "" && s.tracker.enforce(session.host, ack.Revision) {
+	// Whatever the error is, the rest of the revision is in force: one bad object
+	// holds up neither the others nor those who wait for them.
+	if s.tracker.enforce(session.host, ack.Revision) {
 		s.wake()
 	}
 	session.reports.status(s.tracker.enforced(session.host), ack.Error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -92,6 +93,7 @@ func (s *stream) change(d *policy.Delta) error {
 		return fmt.Errorf("revision %d comes after revision %d", d.Revision, held.Revision)
 	}
 	held.Revision = d.Revision
+	s.out.forget(d)
 	s.client.config.Receiver.Change(d)
 	return nil
 }
@@ -146,7 +148,7 @@ func newOutbox() *outbox { return &outbox{news: make(chan struct{}, 1)} }
 func (o *outbox) begin(epoch string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.epoch, o.ack = epoch, nil
+	o.epoch, o.ack, o.said = epoch, nil, nil
 }
 
 func (o *outbox) acknowledge(at Position, problem error) {
@@ -167,6 +169,20 @@ func (o *outbox) observe(running map[string]bool) {
 	defer o.mu.Unlock()
 	o.seen = running
 	o.signal()
+}
+
+// forget makes that what is seen of the delta's instances is said again: one that
+// has moved away, and maybe back, is a stranger to the server.
+func (o *outbox) forget(d *policy.Delta) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.said = maps.Clone(o.said) // it may be what was seen last, too
+	for _, i := range d.Instances {
+		delete(o.said, i.ID)
+	}
+	for _, id := range d.GoneInstances {
+		delete(o.said, id)
+	}
 }
 
 func (o *outbox) signal() {
@@ -192,20 +208,22 @@ func (o *outbox) run(ctx context.Context, send func(*feedpb.AgentMessage) error)
 	}
 }
 
+// take is what there is to say, in the order that the server hears it: what was
+// observed with a revision comes before its ack.
 func (o *outbox) take() []*feedpb.AgentMessage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var messages []*feedpb.AgentMessage
-	if o.ack != nil {
-		messages = append(messages, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Ack{Ack: o.ack}})
-		o.ack = nil
-	}
 	if news := difference(o.said, o.seen); len(news) > 0 {
 		messages = append(messages, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Observation{
 			Observation: &feedpb.Observation{Running: news},
 		}})
 	}
 	o.said = o.seen
+	if o.ack != nil {
+		messages = append(messages, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Ack{Ack: o.ack}})
+		o.ack = nil
+	}
 	return messages
 }
 

@@ -87,12 +87,13 @@ func TestAwaitEndsWithTheLastAck(t *testing.T) {
 	done := make(chan []string, 1)
 	go func() { done <- z.server.Await(context.Background(), revision) }()
 	one.Ack(ones.position(), nil)
-	two.Ack(twos.position(), errors.New("the policy map is full"))
+	before := feed.Position{Epoch: twos.position().Epoch, Revision: revision - 1}
+	two.Ack(before, errors.New("the policy map is full"))
 	eventually(t, "hv1 is done", func() bool { return len(z.server.Await(ended(), revision)) == 1 })
 	eventually(t, "the error of hv2 is stored", func() bool { return z.status("hv2").Error == "the policy map is full" })
 	select {
 	case missing := <-done:
-		t.Fatalf("an error counted as done; missing %v", missing)
+		t.Fatalf("a host that enforces an older revision counted as done; missing %v", missing)
 	default:
 	}
 	two.Ack(twos.position(), nil)
@@ -102,6 +103,23 @@ func TestAwaitEndsWithTheLastAck(t *testing.T) {
 	eventually(t, "the end of the error is stored", func() bool {
 		s := z.status("hv2")
 		return s.Error == "" && s.Revision == revision && s.Version == "test" && time.Since(s.LastSeen) < patience
+	})
+}
+
+func TestHostThatLeavesSomethingOutHoldsNobodyUp(t *testing.T) {
+	z := newZone(t, populated(), "hv1")
+	r := newReceiver()
+	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r})
+	r.await(t, "replace")
+	revision := z.commit(policy.Change{Rules: []*gabion.Rule{rule("r", "g", 80)}})
+	r.await(t, "change")
+	host.Ack(r.position(), errors.New("leave rule x out"))
+	if missing := z.server.Await(context.Background(), revision); len(missing) > 0 {
+		t.Errorf("missing %v", missing)
+	}
+	eventually(t, "what it left out is stored", func() bool {
+		s := z.status("hv1")
+		return s.Error == "leave rule x out" && s.Revision == revision
 	})
 }
 
@@ -311,14 +329,4 @@ func TestLargeDeltaComesAsASnapshot(t *testing.T) {
 	if m, err := stream.Recv(); err != nil || m.GetSnapshotBegin() == nil {
 		t.Errorf("got %T, %v; want the beginning of a snapshot", m.GetMessage(), err)
 	}
-}
-
-func TestObservations(t *testing.T) {
-	z := newZone(t, populated(), "hv1")
-	r := newReceiver()
-	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r})
-	host.Observe(map[string]bool{"one": true}) // before there is a stream
-	eventually(t, "it is stored", func() bool { return z.isRunning("one") })
-	host.Observe(map[string]bool{"one": false})
-	eventually(t, "the change is stored", func() bool { return !z.isRunning("one") })
 }

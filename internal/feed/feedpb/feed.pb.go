@@ -348,10 +348,11 @@ func (x *Hello) GetRevision() int64 {
 	return 0
 }
 
-// Ack says that the host enforces the revision, or why it does not.
+// Ack says which revision the host enforces, and what of it, or of a newer one, it
+// could not enforce. One bad object does not make a revision count as not enforced.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // 0: none yet
 	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	StoreEpoch    string                 `protobuf:"bytes,3,opt,name=store_epoch,json=storeEpoch,proto3" json:"store_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -410,7 +411,7 @@ func (x *Ack) GetStoreEpoch() string {
 }
 
 // Observation is what the host sees of its instances. The first after Hello is
-// complete; later ones hold what changed.
+// complete; later ones hold what changed. It counts before any later Ack.
 type Observation struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Running          map[string]bool        `protobuf:"bytes,1,rep,name=running,proto3" json:"running,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by instance id
