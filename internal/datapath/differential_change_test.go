@@ -27,9 +27,40 @@ func (d *differential) change(e event) *mismatch {
 	d.prober.Seed(uint64(e.at))
 	between := &between{event: e, differential: d, old: old, new: policy.NewEvaluator(d.config)}
 	between.new.SetView(d.view)
+	before := d.epochs()
 	d.must(d.applyThrough(probing{d.datapath.kernel, between.probe}))
-	d.evaluator.SetView(d.view)
+	d.evaluator.SetView(d.view, d.unmoved(before)...)
 	return between.found
+}
+
+// epochs are those of the NICs, by interface.
+func (d *differential) epochs() map[string]nicEpoch {
+	epochs := map[string]nicEpoch{}
+	if d.datapath.actual == nil {
+		return epochs
+	}
+	for iface, ifindex := range d.links {
+		if nic, there := d.datapath.actual.NICs[uint32(ifindex)]; there {
+			e := nicEpoch{slot: nic.Slot}
+			d.must(d.objects.Epochs.Lookup(nic.Slot, &e.epoch))
+			epochs[iface] = e
+		}
+	}
+	return epochs
+}
+
+type nicEpoch struct{ slot, epoch uint32 }
+
+// unmoved are the interfaces of the NICs whose epoch the change did not move on.
+// That it moves wherever access is lost, flows tell.
+func (d *differential) unmoved(before map[string]nicEpoch) []string {
+	var stay []string
+	for iface, now := range d.epochs() {
+		if was, there := before[iface]; there && was == now {
+			stay = append(stay, iface)
+		}
+	}
+	return stay
 }
 
 // copied is a view that stays as it is when v changes.

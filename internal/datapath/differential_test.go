@@ -229,9 +229,10 @@ func (d *differential) begin(c policy.Config) {
 
 // apply has both judge by the view.
 func (d *differential) apply() {
+	before := d.epochs()
 	_, err := d.datapath.write(d.view, d.links)
 	d.must(err)
-	d.evaluator.SetView(d.view)
+	d.evaluator.SetView(d.view, d.unmoved(before)...)
 }
 
 // play lets the events happen until a frame is judged differently, and counts what
@@ -278,10 +279,11 @@ func canRun(frame []byte) bool {
 func (d *differential) evaluate(e event) policy.Result { return evaluate(d.evaluator, e) }
 
 func evaluate(by *policy.Evaluator, e event) policy.Result {
+	f := policy.Frame{Data: e.Frame, Several: e.Several} // program runs take no other metadata
 	if e.Way == gabion.Egress {
-		return by.FromInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
+		return by.FromInstance(uint64(e.at), e.NIC, f)
 	}
-	return by.ToInstance(uint64(e.at), e.NIC, policy.Frame{Data: e.Frame})
+	return by.ToInstance(uint64(e.at), e.NIC, f)
 }
 
 func (d *differential) compare(e event, want policy.Result) *mismatch {
@@ -303,7 +305,11 @@ func (d *differential) runFrame(e event) (action int32, got verdict) {
 	if e.Way == gabion.Egress {
 		program = d.objects.FromInstance
 	}
-	result, err := program.Run(&ebpf.RunOptions{Data: e.Frame, Context: &skb{Ifindex: uint32(d.links[e.NIC])}})
+	context := &skb{Ifindex: uint32(d.links[e.NIC])}
+	if e.Several {
+		context.GSOSize = 100
+	}
+	result, err := program.Run(&ebpf.RunOptions{Data: e.Frame, Context: context})
 	d.must(err)
 	return int32(result), d.verdictHere()
 }

@@ -192,33 +192,6 @@ func ethernet(n *nic, way gabion.Direction, kind uint16, payload []byte) []byte 
 	return frame.Ethernet{Destination: n.MAC, Source: gateway, Kind: kind, Payload: payload}.Bytes()
 }
 
-// quote is an ICMP error about a packet of a conversation. It goes the other way.
-func (g *generator) quote() Step {
-	c := g.anyConversation()
-	quoted := gabion.Direction(g.IntN(2))
-	said := g.wrap(c, quoted, c.protocol, g.upper(c, quoted, 8))
-	body := said[14:]
-	if g.IntN(6) == 0 {
-		body = g.mutate(said)[14:]
-	}
-	body = body[:max(0, len(body)-mostly(g.Rand, 4, 0, 1, 8, 9, 20))]
-	way := mostly(g.Rand, 12, quoted.Opposite(), quoted)
-	protocol, kind := uint8(1), pick[uint8](g.Rand, 3, 3, 4, 11, 12, 5)
-	if c.local.Is6() {
-		protocol, kind = 58, pick[uint8](g.Rand, 1, 2, 3, 4, 5)
-	}
-	told := frame.ICMP{Type: kind, Body: body}.Bytes()
-	teller := *c
-	if way == gabion.Ingress && g.IntN(3) == 0 {
-		teller.remote = g.zone.remote(c.nic, c.local.Is6()) // a router on the way
-	}
-	if g.IntN(8) == 0 {
-		g.pieces(&teller, way, protocol, append(told, make([]byte, 24)...))
-		return g.nextWaiting()
-	}
-	return g.zone.step(c.nic, way, g.wrap(&teller, way, protocol, told))
-}
-
 // divide is a packet of a conversation in pieces.
 func (g *generator) divide() Step {
 	c := g.anyConversation()

@@ -35,6 +35,7 @@ type Step struct {
 	Frame   []byte           // a frame meets
 	NIC     string           // the NIC of this interface
 	Way     gabion.Direction // egress if the instance sends it
+	Several bool             // the frame stands for several
 }
 
 func (s Step) String() string {
@@ -44,7 +45,11 @@ func (s Step) String() string {
 	case s.Collect:
 		return fmt.Sprintf("after %s: collect", s.Wait)
 	}
-	return fmt.Sprintf("after %s: %s %s %x", s.Wait, s.NIC, s.Way, s.Frame)
+	text := fmt.Sprintf("after %s: %s %s %x", s.Wait, s.NIC, s.Way, s.Frame)
+	if s.Several {
+		text += " for several"
+	}
+	return text
 }
 
 func describe(c *policy.Change) string {
@@ -77,11 +82,18 @@ func New(seed, number uint64) *Script {
 	}
 	for n := range frames {
 		if n%changesEvery == changesEvery-1 {
-			s.Steps = append(s.Steps, g.zone.change())
+			s.Steps = append(s.Steps, g.change()...)
 		}
 		s.Steps = append(s.Steps, g.step())
 	}
 	return s
+}
+
+// change is what changes, amid the fragments of an ICMP error.
+func (g *generator) change() []Step {
+	before, after := g.straddle()
+	g.hurry(after)
+	return append(before, g.zone.change())
 }
 
 // generator is what a script is made up by.
@@ -93,7 +105,7 @@ type generator struct {
 	rush          int    // how many of them come at once
 }
 
-// MaxFlows is how many answered flows a NIC has room for.
+// MaxFlows is how many settled flows a NIC has room for.
 const MaxFlows = 8
 
 // config names servers and routers every other time, so that most of what is sent
@@ -102,7 +114,7 @@ func (g *generator) config() policy.Config {
 	c := policy.Config{MaxFlows: MaxFlows}
 	if g.IntN(2) == 0 {
 		c.DHCPServers = []netip.Addr{away4(0), away4(1), away6(0), gateway.LinkLocal()}
-		c.Routers = []netip.Addr{gateway.LinkLocal()}
+		c.Routers = []netip.Addr{gateway.LinkLocal(), router}
 	}
 	return c
 }
@@ -141,8 +153,7 @@ func (g *generator) step() Step {
 		return Step{Wait: g.pause(), Collect: true}
 	}
 	if g.rush > 0 {
-		g.rush--
-		return g.nextWaiting()
+		return g.nextOfRush()
 	}
 	var s Step
 	if len(g.waiting) > 0 && g.IntN(10) < 7 {
@@ -151,6 +162,7 @@ func (g *generator) step() Step {
 		s = g.frame()
 	}
 	s.Wait = g.pause()
+	s.Several = g.IntN(25) == 0
 	if g.IntN(12) == 0 {
 		s.Frame = g.mutate(s.Frame)
 	}
@@ -174,6 +186,8 @@ func (g *generator) frame() Step {
 	switch k := g.IntN(100); {
 	case k < 1:
 		return g.storm(n)
+	case k < 2:
+		return g.adopt(n)
 	case k < 52:
 		return g.talk()
 	case k < 60:

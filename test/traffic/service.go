@@ -51,8 +51,7 @@ func (g *generator) storm(n *nic) Step {
 	} else {
 		g.announce(n)
 	}
-	g.rush--
-	return g.nextWaiting()
+	return g.nextOfRush()
 }
 
 // announce is what a machine says after a migration, too often.
@@ -66,14 +65,18 @@ func (g *generator) announce(n *nic) {
 	g.hurry(all)
 }
 
-// flood is many flows of one NIC.
+// flood is many flows of one NIC: now and then with answers and what follows them,
+// so that its table fills.
 func (g *generator) flood(n *nic) {
 	way, isIPv6 := gabion.Direction(g.IntN(2)), g.IntN(2) == 0
 	c := conversation{nic: n, remote: g.zone.remote(n, isIPv6), local: g.zone.address(n, isIPv6), protocol: 17, ports: [2]uint16{53, 53}}
+	rounds := mostly(g.Rand, 4, []gabion.Direction{way}, []gabion.Direction{way, way.Opposite(), way})
 	var all []Step
-	for k := range uint16(30) {
-		c.ports[way] = 1000 + k
-		all = append(all, g.zone.step(n, way, g.say(&c, way)))
+	for _, d := range rounds {
+		for k := range uint16(30 / len(rounds)) {
+			c.ports[way] = 1000 + k
+			all = append(all, g.zone.step(n, d, g.say(&c, d)))
+		}
 	}
 	g.hurry(all)
 }
@@ -81,6 +84,11 @@ func (g *generator) flood(n *nic) {
 func (g *generator) hurry(all []Step) {
 	g.waiting = append(all, g.waiting...)
 	g.rush = len(all)
+}
+
+func (g *generator) nextOfRush() Step {
+	g.rush--
+	return g.nextWaiting()
 }
 
 // ndPlan is a message of neighbour discovery before its odds are thrown.
@@ -93,7 +101,11 @@ type ndPlan struct {
 
 // neighbour is neighbour discovery, MLD or what routers say.
 func (g *generator) neighbour(n *nic, way gabion.Direction) []byte {
-	p := g.ndPlan(n, way)
+	return g.ndPacket(n, way, g.ndPlan(n, way))
+}
+
+// ndPacket is what was planned, but for some odds.
+func (g *generator) ndPacket(n *nic, way gabion.Direction, p ndPlan) []byte {
 	packet := frame.IPv6{
 		Source: p.source, Destination: p.destination, HopLimit: mostly(g.Rand, 12, p.hops, 1, 64, 254, 255), Protocol: 58,
 		Payload: frame.ICMP{Type: p.kind, Code: mostly[uint8](g.Rand, 20, 0, 1), Body: p.body}.Bytes(),
@@ -102,7 +114,7 @@ func (g *generator) neighbour(n *nic, way gabion.Direction) []byte {
 		packet.Extensions = []frame.Extension{pick(g.Rand, frame.Piece(1, 0, false), frame.Piece(1, 0, true),
 			frame.Options(frame.HopByHop, 0), frame.Options(frame.Destination, 0))}
 	}
-	e := frame.Ethernet{Destination: frame.Multicast(p.destination), Source: n.MAC, Kind: frame.KindIPv6, Payload: packet.Bytes()}
+	e := frame.Ethernet{Destination: mostly(g.Rand, 20, frame.Multicast(p.destination), frame.Multicast(allNodes), gateway), Source: n.MAC, Kind: frame.KindIPv6, Payload: packet.Bytes()}
 	if way == gabion.Ingress {
 		e.Source = gateway
 		e.Destination = mostly(g.Rand, 2, e.Destination, n.MAC)
@@ -112,20 +124,17 @@ func (g *generator) neighbour(n *nic, way gabion.Direction) []byte {
 
 func (g *generator) ndPlan(n *nic, way gabion.Direction) ndPlan {
 	own, linkLocal, other := g.zone.address(n, true), n.MAC.LinkLocal(), g.zone.remote(n, true)
-	learned := privacy(byte(1 + g.IntN(6)))
+	learned := g.madeUp()
 	p := ndPlan{source: mostly(g.Rand, 4, own, linkLocal, learned, other), destination: allNodes, hops: 255}
 	mac, target := n.MAC, mostly(g.Rand, 3, own, linkLocal, learned, other)
 	if way == gabion.Ingress {
-		p.source, mac = mostly(g.Rand, 4, gateway.LinkLocal(), other, zero6), gateway
+		p.source, mac = mostly(g.Rand, 4, gateway.LinkLocal(), router, other, zero6), gateway
 	}
 	switch g.IntN(12) {
 	case 0, 1, 2:
 		p.kind, p.body = frame.NeighborSolicitation, g.about(target, frame.SourceLinkLayer, mac)
-	case 3, 4: // duplicate address detection
-		p.kind, p.source, p.body = frame.NeighborSolicitation, zero6, frame.About(mostly(g.Rand, 4, target, learned, allNodes))
-		if g.IntN(8) == 0 {
-			p.body = g.about(target, frame.SourceLinkLayer, mac)
-		}
+	case 3, 4:
+		return g.detection(mostly(g.Rand, 4, target, learned, allNodes, router), mac)
 	case 5, 6, 7:
 		p.kind, p.body = frame.NeighborAdvertisement, g.about(target, frame.TargetLinkLayer, mac)
 	case 8:
@@ -135,8 +144,10 @@ func (g *generator) ndPlan(n *nic, way gabion.Direction) ndPlan {
 	case 10:
 		p.kind, p.body = frame.Redirect6, make([]byte, 32)
 	default:
-		p.kind, p.hops = pick[uint8](g.Rand, 130, frame.MLDReport, 132, frame.MLDv2Report), 1
-		p.source = mostly(g.Rand, 6, linkLocal, zero6, own, learned)
+		p.kind, p.hops = pick[uint8](g.Rand, frame.MLDQuery, frame.MLDQuery, frame.MLDReport, frame.MLDDone, frame.MLDv2Report), 1
+		if way == gabion.Egress {
+			p.source = mostly(g.Rand, 6, linkLocal, zero6, own, learned)
+		}
 		p.body = make([]byte, 16)
 	}
 	return p
