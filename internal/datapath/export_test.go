@@ -6,7 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Missing is the check of capabilities and kernel version.
+// Missing is the check of capabilities and kernel.
 var Missing = missing
 
 // Actual reads what is in force from the kernel.

@@ -22,16 +22,18 @@ func TestWhatAHostLacksIsSaidWithItsRemedy(t *testing.T) {
 		name         string
 		capabilities uint64
 		kernel       uint32
+		types        bool
 		want         string // empty: nothing is missing
 	}{
-		{"root on a new kernel", all, 6<<16 | 6<<8, ""},
-		{"a newer one", all, 7 << 16, ""},
-		{"not root", 0, 6<<16 | 6<<8, "start the agent as root"},
-		{"root without eBPF", all &^ (1 << unix.CAP_BPF), 6<<16 | 6<<8, "CAP_BPF"},
-		{"an old kernel", all, 6<<16 | 5<<8 | 99, "kernel 6.5 has no tcx; install Linux 6.6 or newer"},
+		{"root on a new kernel", all, 6<<16 | 6<<8, true, ""},
+		{"a newer one", all, 7 << 16, true, ""},
+		{"not root", 0, 6<<16 | 6<<8, true, "start the agent as root"},
+		{"root without eBPF", all &^ (1 << unix.CAP_BPF), 6<<16 | 6<<8, true, "CAP_BPF"},
+		{"an old kernel", all, 6<<16 | 5<<8 | 99, true, "kernel 6.5 has no tcx; install Linux 6.6 or newer"},
+		{"a kernel without its types", all, 6<<16 | 6<<8, false, "install a kernel with CONFIG_DEBUG_INFO_BTF"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := datapath.Missing(c.capabilities, c.kernel)
+			err := datapath.Missing(c.capabilities, c.kernel, c.types)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}

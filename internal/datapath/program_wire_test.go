@@ -101,8 +101,9 @@ func (w *wire) socket(name string) int {
 }
 
 // offload is what a guest's device leaves to the host: head is how many bytes are
-// in one piece at least, and size divides the payload.
-type offload struct{ kind, head, size int }
+// in one piece at least, and size divides the payload. The sum of all from the byte
+// sumFrom on is to be written sumAt bytes behind it.
+type offload struct{ kind, head, size, sumFrom, sumAt int }
 
 func (w *wire) send(socket int, frame []byte, o offload) {
 	w.Helper()
@@ -110,11 +111,11 @@ func (w *wire) send(socket int, frame []byte, o offload) {
 	header[1] = byte(o.kind)
 	binary.NativeEndian.PutUint16(header[2:], uint16(o.head))
 	binary.NativeEndian.PutUint16(header[4:], uint16(o.size))
-	if o.kind != 0 {
+	if o.sumFrom != 0 {
 		const needsChecksum = 1
 		header[0] = needsChecksum
-		binary.NativeEndian.PutUint16(header[6:], uint16(o.head-20))
-		binary.NativeEndian.PutUint16(header[8:], 16)
+		binary.NativeEndian.PutUint16(header[6:], uint16(o.sumFrom))
+		binary.NativeEndian.PutUint16(header[8:], uint16(o.sumAt))
 	}
 	_, err := unix.Write(socket, slices.Concat(header, frame))
 	w.must(err)
@@ -184,8 +185,8 @@ func TestFramesInPieces(t *testing.T) {
 
 	// Nine thousand bytes in pieces of thousand are nine packets, but as many as they are judged as one.
 	const gsoTCPv4 = 1
-	w.counts(w.guest, c4.answers(ack, 14001, 10001, 9000), offload{kind: gsoTCPv4, head: 54, size: 1000}, map[gabion.Reason]uint64{gabion.PassFlow: 9})
-	w.counts(w.peer, c4.says(ack, 19001, 14001, 8001), offload{kind: gsoTCPv4, head: 54, size: 1000}, map[gabion.Reason]uint64{gabion.PassFlow: 9})
+	w.counts(w.guest, c4.answers(ack, 14001, 10001, 9000), offload{kind: gsoTCPv4, head: 54, size: 1000, sumFrom: 34, sumAt: 16}, map[gabion.Reason]uint64{gabion.PassFlow: 9})
+	w.counts(w.peer, c4.says(ack, 19001, 14001, 8001), offload{kind: gsoTCPv4, head: 54, size: 1000, sumFrom: 34, sumAt: 16}, map[gabion.Reason]uint64{gabion.PassFlow: 9})
 }
 
 // TestFramesThatAreTooShort: program runs take none whose IP header is cut.

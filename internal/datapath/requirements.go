@@ -18,6 +18,9 @@ const bpfMount = "/sys/fs/bpf"
 // elements by id needs CAP_SYS_ADMIN.
 const capabilities = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_BPF
 
+// kernelTypes is where a kernel describes its own types.
+const kernelTypes = "/sys/kernel/btf/vmlinux"
+
 // checkHost reports what this host lacks, and what to do about it.
 func checkHost() error {
 	effective, err := effectiveCapabilities()
@@ -28,7 +31,7 @@ func checkHost() error {
 	if err != nil {
 		return fmt.Errorf("find out the kernel's version: %w", err)
 	}
-	if err := missing(effective, kernel); err != nil {
+	if err := missing(effective, kernel, exists(kernelTypes)); err != nil {
 		return err
 	}
 	// Kernels before 5.11 charge maps to this limit; we need newer ones, but distributions differ.
@@ -39,13 +42,17 @@ func checkHost() error {
 }
 
 // missing says what keeps eBPF filters from running, by the capabilities of this
-// process and the kernel's version (as LINUX_VERSION_CODE).
-func missing(effective uint64, kernel uint32) error {
+// process, the kernel's version (as LINUX_VERSION_CODE), and whether it describes its
+// types, without which programs can't read what it will do with a frame.
+func missing(effective uint64, kernel uint32, types bool) error {
 	if effective&capabilities != capabilities {
 		return errors.New("filtering needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_BPF); start the agent as root")
 	}
 	if kernel < 6<<16|6<<8 {
 		return fmt.Errorf("kernel %d.%d has no tcx; install Linux 6.6 or newer", kernel>>16, kernel>>8&0xff)
+	}
+	if !types {
+		return fmt.Errorf("the kernel does not describe its types: there is no %s; install a kernel with CONFIG_DEBUG_INFO_BTF", kernelTypes)
 	}
 	return nil
 }
