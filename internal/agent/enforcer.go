@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/datapath"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/hypervisor"
 	"github.com/gabion/gabion/internal/policy"
@@ -33,7 +34,10 @@ type Datapath interface {
 
 // Server is told how far the host is.
 type Server interface {
+	// Ack says what is in force (revision 0: nothing yet), and what of it, or of
+	// the newest policy, could not be enforced.
 	Ack(at feed.Position, problem error)
+	// Observe says which instances run; the server hears it before any later ack.
 	Observe(running map[string]bool)
 }
 
@@ -51,13 +55,15 @@ type enforcer struct {
 	updates chan func() // changes of what is below, made by Run's goroutine
 	stopped chan struct{}
 
-	state   *feed.State                // nil: no policy is known, what is in force stays
-	links   map[string]hypervisor.Link // nil: not known yet
-	fresh   bool                       // state is from the server, not from the file
-	unsaved bool                       // state is newer than its file
-	dirty   bool                       // what is in force may differ from state and links
-	owed    bool                       // the server waits for an ack
-	retry   time.Duration
+	state    *feed.State                // nil: no policy is known, what is in force stays
+	links    map[string]hypervisor.Link // nil: not known yet
+	enforced int64                      // revision of state's epoch that is in force; 0: none
+	fresh    bool                       // state is from the server, not from the file
+	unsaved  bool                       // state is newer than its file
+	unlisted bool                       // instances came, maybe on interfaces that links lacks
+	dirty    bool                       // what is in force may differ from state and links
+	owed     bool                       // the server waits for an ack
+	retry    time.Duration
 
 	mu      sync.Mutex
 	problem error // why the host is not ready; nil if it is
@@ -91,8 +97,11 @@ func (e *enforcer) held() feed.Position {
 // Replace takes a whole policy from the server.
 func (e *enforcer) Replace(epoch string, v *policy.View) {
 	e.update(func() {
+		if e.state == nil || e.state.Epoch != epoch {
+			e.enforced = 0
+		}
 		e.state = &feed.State{Epoch: epoch, View: v}
-		e.fresh, e.unsaved, e.dirty, e.owed = true, true, true, true
+		e.fresh, e.unsaved, e.unlisted, e.dirty, e.owed = true, true, true, true, true
 	})
 }
 
@@ -104,6 +113,9 @@ func (e *enforcer) Change(d *policy.Delta) {
 		e.fresh, e.owed = true, true
 		if !d.IsEmpty() {
 			e.unsaved, e.dirty = true, true
+		}
+		if len(d.Instances) > 0 {
+			e.unlisted = true
 		}
 	})
 }
@@ -160,18 +172,22 @@ func (e *enforcer) gather() {
 	}
 }
 
-// step enforces the policy and says so.
+// step enforces the policy and says so. It says first what runs: who was told
+// that a revision is enforced knows the states of its instances.
 func (e *enforcer) step(ctx context.Context) {
 	e.save()
-	var err error
+	enforced, problem := true, error(nil)
 	if e.dirty {
-		err = e.enforce(ctx)
+		enforced, problem = e.enforce(ctx)
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	e.settle(err)
+	if enforced {
+		e.enforced = e.state.View.Revision
+	}
 	e.server.Observe(running(e.state.View, e.links))
+	e.settle(problem)
 }
 
 // save writes the policy down before it is enforced.
@@ -185,20 +201,38 @@ func (e *enforcer) save() {
 	}
 }
 
-// enforce lets nothing stand in the way of the policy: a tap that can't be made
+// enforce puts the policy in force, and tells whether it is. It lets nothing stand
+// in the way: an object that can't be enforced is left out and is a problem, and
 // keeps nobody else from what is due to him.
-func (e *enforcer) enforce(ctx context.Context) error {
+func (e *enforcer) enforce(ctx context.Context) (enforced bool, problem error) {
 	view := e.state.View
+	listed := e.list()
 	made := e.taps.make(view, &e.links)
 	e.bridges.spare(view, e.links)
-	if err := e.datapath.Apply(ctx, view, indexes(e.links)); err != nil {
-		return errors.Join(made, err)
+	applied := e.datapath.Apply(ctx, view, indexes(e.links))
+	if partial := new(datapath.PartialError); applied != nil && !errors.As(applied, &partial) {
+		return false, errors.Join(listed, made, applied)
 	}
 	released := e.taps.release(view, e.links)
-	if !e.fresh {
-		return errors.Join(made, released)
+	var removed error
+	if e.fresh {
+		removed = e.taps.remove(view, e.links)
 	}
-	return errors.Join(made, released, e.taps.remove(view, e.links))
+	return listed == nil, errors.Join(listed, made, applied, released, removed)
+}
+
+// list looks which interfaces there are, if the kernel may not have told yet of
+// one that an instance is on: that one has to be filtered before we say so.
+func (e *enforcer) list() error {
+	if !e.unlisted {
+		return nil
+	}
+	links, err := e.bridges.host.Links()
+	if err != nil {
+		return err
+	}
+	e.links, e.unlisted = links, false
+	return nil
 }
 
 // settle draws the consequences of a step: the server is told, once for each
@@ -213,7 +247,7 @@ func (e *enforcer) settle(err error) {
 		e.log.Error("the policy is not in force as it should be; trying again", "revision", e.state.View.Revision, "error", err)
 	}
 	if e.owed {
-		e.server.Ack(e.held(), err)
+		e.server.Ack(feed.Position{Epoch: e.state.Epoch, Revision: e.enforced}, err)
 	}
 	e.owed = err != nil // the end of an error is news, too
 	e.setProblem(err)

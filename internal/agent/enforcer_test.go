@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/agent"
+	"github.com/gabion/gabion/internal/datapath"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/hypervisor"
 	"github.com/gabion/gabion/internal/policy"
@@ -30,6 +32,8 @@ type bench struct {
 	acks     chan ack
 	observed chan map[string]bool
 	host     *host
+
+	unobserved bool // something was acknowledged before it was observed
 }
 
 type applied struct {
@@ -69,6 +73,7 @@ func (b *bench) Ack(at feed.Position, problem error) {
 	if problem != nil {
 		a.problem = problem.Error()
 	}
+	b.unobserved = b.unobserved || len(b.observed) == 0
 	b.acks <- a
 }
 
@@ -95,6 +100,14 @@ func start(t *testing.T, dir string) *bench {
 		}
 	})
 	return b
+}
+
+// Links tells the enforcer of interfaces, which are the ones that there are.
+func (b *bench) Links(links map[string]hypervisor.Link) {
+	b.host.mu.Lock()
+	b.host.links = maps.Clone(links)
+	b.host.mu.Unlock()
+	b.Enforcer.Links(links)
 }
 
 func next[T any](t *testing.T, what string, from <-chan T) T {
@@ -163,6 +176,9 @@ func TestPolicyIsWrittenEnforcedAcknowledged(t *testing.T) {
 	none(t, "ack before the policy is in force", b.acks)
 	b.answer <- nil
 	b.expectAck(t, 5, "")
+	if b.unobserved {
+		t.Error("acknowledged before it was observed")
+	}
 	if diff := cmp.Diff(map[string]bool{"one": true}, next(t, "an observation", b.observed)); diff != "" {
 		t.Error(diff)
 	}
@@ -178,7 +194,7 @@ func TestFailureIsToldAndTriedAgain(t *testing.T) {
 	for range 2 {
 		next(t, "Apply", b.applied)
 		b.answer <- errors.New("map is full")
-		b.expectAck(t, 5, "map is full")
+		b.expectAck(t, 0, "map is full")
 		if b.Ready() == nil {
 			t.Error("ready although the policy is not in force")
 		}
@@ -187,6 +203,75 @@ func TestFailureIsToldAndTriedAgain(t *testing.T) {
 	b.answer <- nil
 	b.expectAck(t, 5, "")
 	next(t, "an observation", b.observed)
+
+	b.Change(&policy.Delta{Revision: 6, Instances: []*gabion.Instance{one(false)}})
+	next(t, "Apply", b.applied)
+	b.answer <- errors.New("map is full")
+	b.expectAck(t, 5, "map is full") // that is still in force
+}
+
+func TestWhatIsLeftOutHoldsNobodyUp(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5, one(false)))
+	bad := &datapath.PartialError{Causes: []error{errors.New("leave rule x out")}}
+	for range 2 {
+		next(t, "Apply", b.applied)
+		b.answer <- bad
+		b.expectAck(t, 5, "leave rule x out")
+		if b.Ready() == nil {
+			t.Error("ready although something is left out")
+		}
+	}
+	b.Change(&policy.Delta{Revision: 6, Instances: []*gabion.Instance{one(false)}})
+	for got := next(t, "Apply", b.applied); got.revision != 6; got = next(t, "Apply", b.applied) {
+		b.answer <- bad // one more attempt at the older revision
+		b.expectAck(t, 5, "leave rule x out")
+	}
+	b.answer <- bad
+	b.expectAck(t, 6, "leave rule x out")
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 6, "")
+}
+
+func TestAnotherStoreBeginsWithNothingEnforced(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	b.Replace("f", view(9))
+	next(t, "Apply", b.applied)
+	b.answer <- errors.New("map is full")
+	if got := next(t, "an ack", b.acks); got.at != (feed.Position{Epoch: "f"}) {
+		t.Errorf("got ack %+v, want nothing of epoch f", got)
+	}
+}
+
+// A change that comes before the kernel's word of a new interface meets it nonetheless.
+func TestInstanceOnAnInterfaceThatNobodyHasToldOf(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(map[string]hypervisor.Link{})
+	b.Replace("e", view(5))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	next(t, "an observation", b.observed)
+
+	b.host.mu.Lock()
+	b.host.links = tap1(true)
+	b.host.mu.Unlock()
+	b.Change(&policy.Delta{Revision: 6, Instances: []*gabion.Instance{one(false)}})
+	if got := next(t, "Apply", b.applied); got.links["tap1"] != 11 {
+		t.Errorf("applied to %v, want tap1", got.links)
+	}
+	b.answer <- nil
+	b.expectAck(t, 6, "")
+	if !next(t, "an observation", b.observed)["one"] {
+		t.Error("an instance with its interface up is not seen running")
+	}
 }
 
 func TestWhatComesDuringAStepGoesIntoOne(t *testing.T) {

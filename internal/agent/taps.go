@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/gabion/gabion/internal/hypervisor"
@@ -13,6 +14,7 @@ type Host interface {
 	Links() (map[string]hypervisor.Link, error)
 
 	CreateTap(name string) (index int, err error)
+	IsFiltered(l hypervisor.Link) (bool, error)
 	ReleaseTap(l hypervisor.Link) error
 	RemoveTap(l hypervisor.Link) error
 
@@ -68,16 +70,27 @@ func missing(v *policy.View, links map[string]hypervisor.Link) []string {
 	return names
 }
 
-// release gives the taps that are filtered by now the names that they were made for.
+// release gives the taps the names that they were made for. One that is not
+// filtered stays hidden: something may be left out of a policy that is in force.
 func (t taps) release(v *policy.View, links map[string]hypervisor.Link) error {
 	wanted := managed(v)
 	var errs []error
 	for _, l := range links {
 		if wanted[l.Managed] && l.Name != l.Managed {
-			errs = append(errs, t.host.ReleaseTap(l))
+			errs = append(errs, t.releaseOne(l))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (t taps) releaseOne(l hypervisor.Link) error {
+	switch filtered, err := t.host.IsFiltered(l); {
+	case err != nil:
+		return err
+	case !filtered:
+		return fmt.Errorf("release tap %s: nothing filters it yet", l.Managed)
+	}
+	return t.host.ReleaseTap(l)
 }
 
 // remove removes the taps that the policy wants no longer.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gabion/gabion/internal/agent"
+	"github.com/gabion/gabion/internal/datapath"
 	"github.com/gabion/gabion/internal/hypervisor"
 	"github.com/gabion/gabion/internal/policy"
 )
@@ -22,6 +23,7 @@ type host struct {
 	story   []string
 	on      []string // switches of br_netfilter
 	refuses error    // what CreateTap answers
+	bare    bool     // nothing is filtered
 }
 
 func newHost() *host { return &host{links: map[string]hypervisor.Link{}} }
@@ -46,6 +48,12 @@ func (h *host) CreateTap(name string) (int, error) {
 	index := 100 + len(h.links)
 	h.links["gabion0"] = hypervisor.Link{Name: "gabion0", Index: index, Managed: name}
 	return index, nil
+}
+
+func (h *host) IsFiltered(hypervisor.Link) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.bare, nil
 }
 
 func (h *host) ReleaseTap(l hypervisor.Link) error {
@@ -107,7 +115,7 @@ func TestManagedTapIsReleasedAfterItIsFiltered(t *testing.T) {
 	}
 	expect(t, b.host, "create tap1")
 	b.answer <- errors.New("not attached")
-	b.expectAck(t, 5, "not attached")
+	b.expectAck(t, 0, "not attached")
 	expect(t, b.host, "create tap1")
 
 	next(t, "Apply", b.applied)
@@ -116,7 +124,7 @@ func TestManagedTapIsReleasedAfterItIsFiltered(t *testing.T) {
 	expect(t, b.host, "create tap1", "release tap1")
 
 	// The interfaces are told only now, first as they were in between.
-	b.Links(map[string]hypervisor.Link{"gabion0": {Name: "gabion0", Index: 100, Managed: "tap1"}})
+	b.Enforcer.Links(map[string]hypervisor.Link{"gabion0": {Name: "gabion0", Index: 100, Managed: "tap1"}})
 	next(t, "Apply", b.applied)
 	b.answer <- nil
 	b.Links(b.host.now())
@@ -129,6 +137,27 @@ func TestManagedTapIsReleasedAfterItIsFiltered(t *testing.T) {
 	b.answer <- nil
 	b.expectAck(t, 6, "")
 	expect(t, b.host, "create tap1", "release tap1", "release tap1", "remove tap1")
+}
+
+// What is left out may be a filter, and may be anything else.
+func TestTapIsReleasedOnlyIfItIsFilteredItself(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.host.bare = true
+	b.Links(b.host.now())
+	b.Replace("e", view(5, one(true)))
+	bad := &datapath.PartialError{Causes: []error{errors.New("left out")}}
+	next(t, "Apply", b.applied)
+	b.answer <- bad
+	b.expectAck(t, 5, "left out\nrelease tap tap1: nothing filters it yet")
+	expect(t, b.host, "create tap1")
+
+	b.host.mu.Lock()
+	b.host.bare = false
+	b.host.mu.Unlock()
+	next(t, "Apply", b.applied)
+	b.answer <- bad
+	b.expectAck(t, 5, "left out")
+	expect(t, b.host, "create tap1", "release tap1")
 }
 
 func TestTapOfSomebodyElseIsUsedAndNeverRemoved(t *testing.T) {
@@ -174,7 +203,7 @@ func TestTapThatCannotBeMadeHoldsNobodyUp(t *testing.T) {
 	b.Replace("e", view(5, one(true)))
 	next(t, "Apply", b.applied)
 	b.answer <- nil
-	b.expectAck(t, 5, "no /dev/net/tun")
+	b.expectAck(t, 5, "no /dev/net/tun") // all but the tap is in force
 }
 
 func TestBridgesAreSpared(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package hypervisor is the host that instances run on, as far as networking
-// goes: which interfaces there are, taps made and removed for instances, and the
-// host's own packet filter kept off the bridges of instances.
+// goes: which interfaces there are and whether something filters them, taps made
+// and removed for instances, and the host's own packet filter kept off the bridges
+// of instances.
 //
 // It must not know of policy, the datapath or the server: it says what is there
 // and does what it is told.

@@ -173,6 +173,9 @@ func TestTap(t *testing.T) {
 	if tap.Managed != "tap7" || tap.Name == "tap7" || tap.Up {
 		t.Fatalf("got %+v, want a tap made for tap7 under another name", tap)
 	}
+	if filtered, err := h.IsFiltered(tap); filtered || err != nil {
+		t.Errorf("filtered: %t, %v; want a tap that nothing filters", filtered, err)
+	}
 	if err := h.ReleaseTap(tap); err != nil {
 		t.Fatal(err)
 	}

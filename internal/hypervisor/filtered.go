@@ -1,0 +1,23 @@
+package hypervisor
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// IsFiltered tells whether some program sees all that the interface sends and all
+// that it gets.
+func (h *Hypervisor) IsFiltered(l Link) (bool, error) {
+	for _, hook := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
+		found, err := link.QueryPrograms(link.QueryOptions{Target: l.Index, Attach: hook})
+		if err != nil {
+			return false, fmt.Errorf("find filters of interface %s: %w", l.Name, err)
+		}
+		if len(found.Programs) == 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
