@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/gabion/gabion"
 )
@@ -42,9 +43,17 @@ func newReports(s *Server, host, version string) *reports {
 	return r
 }
 
-// clip makes of a host's text one that is fit to be stored.
+// clip makes of a host's text one that is fit to be stored and shown: a line
+// without anything that a terminal would obey.
 func clip(text string) string {
-	return strings.ToValidUTF8(text[:min(len(text), maxError)], "")
+	text = strings.ToValidUTF8(text[:min(len(text), maxError)], "")
+	text = strings.ReplaceAll(text, "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
 }
 
 func (r *reports) signal() {

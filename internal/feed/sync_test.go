@@ -113,13 +113,13 @@ func TestHostThatLeavesSomethingOutHoldsNobodyUp(t *testing.T) {
 	r.await(t, "replace")
 	revision := z.commit(policy.Change{Rules: []*gabion.Rule{rule("r", "g", 80)}})
 	r.await(t, "change")
-	host.Ack(r.position(), errors.New("leave rule x out"))
+	host.Ack(r.position(), errors.Join(errors.New("leave rule x out"), errors.New("no \x1b[2Jtap")))
 	if missing := z.server.Await(context.Background(), revision); len(missing) > 0 {
 		t.Errorf("missing %v", missing)
 	}
 	eventually(t, "what it left out is stored", func() bool {
 		s := z.status("hv1")
-		return s.Error == "leave rule x out" && s.Revision == revision
+		return s.Error == "leave rule x out; no [2Jtap" && s.Revision == revision
 	})
 }
 
