@@ -158,7 +158,11 @@ type bpfNicState struct {
 	EventsLost uint32
 	RarpTime   uint64
 	EventTime  uint64
-	Learned    [4]bpfAddress
+	Learned    [4]struct {
+		_       structs.HostLayout
+		Address bpfAddress
+		Since   uint64
+	}
 }
 
 type bpfPacket struct {

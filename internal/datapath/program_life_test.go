@@ -55,7 +55,7 @@ func TestLives(t *testing.T) {
 	w := newOrdinary(t)
 	met := map[gabion.Reason]bool{}
 	for _, l := range slices.Concat(
-		linkLives, parseLives, ndLives, dhcpLives, fragmentLives, flowLives, tcpLives, icmpErrorLives, ruleLives,
+		linkLives, parseLives, ndLives, dadLives, dhcpLives, fragmentLives, flowLives, tcpLives, icmpErrorLives, ruleLives,
 	) {
 		t.Run(l.name, func(t *testing.T) {
 			w.TB = t

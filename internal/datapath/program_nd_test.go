@@ -88,44 +88,9 @@ var ndLives = slices.Concat([]life{
 		sends(ip6(guest, solicited, destination, extension(protoICMPv6, 0, neighbor(135, peer.ip6)), hops(255)), gabion.PassND),
 	}},
 }, []life{
-	{"duplicate address detection", []step{
-		sends(nd(nobody, solicited, neighbor(135, guest.ip6)), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, guestLL.ip6)), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, guest.ip6, source)), gabion.DropNDInvalid),
-		sends(nd(nobody, solicited, neighbor(135, peer.ip6)), gabion.DropNDSpoof),
-		sends(nd(nobody, solicited, neighbor(135, guest.ip6, linkLayer(1, peer.mac))), gabion.DropNDSpoof),
-	}},
-	{"link-local addresses are learned, four of them", []step{
-		sends(ip6(guest.at(private.String()), peerLL, protoTCP, ssh), gabion.DropIPSpoof),
-		sends(nd(nobody, solicited, neighbor(135, private)), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, private)), gabion.PassND), // already
-		sends(ip6(guest.at(private.String()), peerLL, protoTCP, ssh), gabion.PassEgressOpen),
-		gets(nd(peer, solicited, neighbor(135, private)), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("fe80::2"))), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("febf:ffff::3"))), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("fe80::4"))), gabion.PassND),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("fe80::5"))), gabion.DropNDSpoof),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("fe80::4"))), gabion.PassND),
-		sends(ip6(guest.at("fe80::5"), peerLL, protoTCP, ssh), gabion.DropIPSpoof),
-		sends(nd(nobody, solicited, neighbor(135, netip.MustParseAddr("fec0::6"))), gabion.DropNDSpoof),
-	}},
-	{"an address that somebody else has is withdrawn", []step{
-		sends(nd(nobody, solicited, neighbor(135, private)), gabion.PassND),
-		sends(nd(guest.at(private.String()), solicited, neighbor(135, peer.ip6)), gabion.PassND),
-		gets(nd(peerLL, allNodes, neighbor(136, netip.MustParseAddr("fe80::77"))), gabion.DropNotForNIC),
-		sends(nd(guest.at(private.String()), solicited, neighbor(135, peer.ip6)), gabion.PassND),
-		gets(nd(peerLL, allNodes, neighbor(136, private), hops(64)), gabion.DropNDInvalid),
-		gets(nd(peerLL, allNodes.behind(stranger.mac), neighbor(136, private)), gabion.DropNotForNIC),
-		sends(nd(guest.at(private.String()), solicited, neighbor(135, peer.ip6)), gabion.PassND),
-		gets(nd(peerLL, allNodes, neighbor(136, private)), gabion.DropNotForNIC),
-		sends(nd(guest.at(private.String()), solicited, neighbor(135, peer.ip6)), gabion.DropIPSpoof),
-		sends(nd(nobody, solicited, neighbor(135, private)), gabion.PassND), // again
-		gets(nd(peerLL, guest.at(private.String()), neighbor(136, private)), gabion.PassND),
-		sends(nd(guest.at(private.String()), solicited, neighbor(135, peer.ip6)), gabion.DropIPSpoof),
-	}},
 	{"multicast listeners", []step{
 		sends(mld(guestLL, 143), gabion.PassND),
-		sends(mld(guestLL, 130), gabion.PassND),
+		sends(mld(guestLL, 130), gabion.DropRouter),
 		sends(mld(guestLL, 131), gabion.PassND),
 		sends(mld(nobody, 132), gabion.PassND),
 		sends(mld(guest, 143), gabion.DropNDInvalid),
@@ -165,6 +130,17 @@ var ndLives = slices.Concat([]life{
 		gets(nd(peerLL, allNodes, icmp(134, 0, 0, make([]byte, 8)...)), gabion.DropNotForNIC),
 		gets(nd(stranger.linkLocal(), allNodes, icmp(134, 0, 0, make([]byte, 8)...)), gabion.PassND),
 	}},
+	{"queries of multicast listeners to the guest", []step{
+		gets(mldQuery(peerLL, allNodes), gabion.PassND),
+		gets(mldQuery(peerLL, guest), gabion.PassND),
+		gets(ip6(peerLL, allNodes, hopByHop, extension(protoICMPv6, 0, icmp(130, 0, 0, make([]byte, 16)...)), hops(1)), gabion.PassND),
+		gets(mldQuery(peerLL, allNodes.behind(stranger.mac)), gabion.DropNotForNIC),
+		gets(mldQuery(peer, allNodes), gabion.DropNotForNIC),
+		gets(mldQuery(peerLL, allNodes, hops(2)), gabion.DropNotForNIC),
+		gets(mldQuery(peerLL, guest, hops(2)), gabion.DropDeniedIngress),
+		gets(ip6(peerLL, allNodes, fragmented, fragment6(protoICMPv6, 1, 0, false, icmp(130, 0, 0)), hops(1)), gabion.DropNotForNIC),
+		gets(ip6(peerLL, allNodes, protoICMPv6, icmp(143, 0, 0, make([]byte, 16)...), hops(1)), gabion.DropNotForNIC), // a report
+	}},
 	{"of other ICMPv6 to the guest the rules decide", []step{
 		gets(nd(peerLL, routers, icmp(133, 0, 0)), gabion.DropNotForNIC),
 		gets(nd(visitor, guest, icmp(133, 0, 0)), gabion.DropDeniedIngress),
@@ -177,4 +153,8 @@ var ndLives = slices.Concat([]life{
 
 func mld(from machine, kind uint8, edits ...edit) []byte {
 	return ip6(from, routers, protoICMPv6, icmp(kind, 0, 0, make([]byte, 16)...), append([]edit{hops(1)}, edits...)...)
+}
+
+func mldQuery(from, to machine, edits ...edit) []byte {
+	return ip6(from, to, protoICMPv6, icmp(130, 0, 0, make([]byte, 16)...), append([]edit{hops(1)}, edits...)...)
 }

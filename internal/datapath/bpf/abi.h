@@ -66,6 +66,12 @@ struct nic {
 	struct address addr6[ADDRESSES_PER_FAMILY];
 };
 
+/* A link-local address that the instance has looked for in duplicate address detection. */
+struct learned {
+	struct address address; /* :: ends the list */
+	__u64 since; /* ticks that don't wrap */
+};
+
 /*
  * nic_states: ARRAY[slot]. Programs write; the agent zeroes a slot before it gives it away.
  * The times are those of docs/verdicts.md, Rates, in ns.
@@ -75,7 +81,7 @@ struct nic_state {
 	__u32 events_lost; /* since the last event that was sent */
 	__u64 rarp_time;
 	__u64 event_time;
-	struct address learned[LEARNED_PER_NIC]; /* link-local addresses seen in DAD; :: is a free place */
+	struct learned learned[LEARNED_PER_NIC]; /* oldest first */
 };
 
 /* policy_sets: ARRAY[policy set]. In place, one word, atomic. */

@@ -25,8 +25,8 @@ static __always_inline __u64 now_ns(void)
 	return clock_is_set ? set_clock : bpf_ktime_get_ns();
 }
 
-/* For ticks the coarse clock is good enough, and costs a few ns instead of 20. */
-static __always_inline __u32 now_ticks(void)
+/* For ticks the coarse clock is good enough, and costs a few ns instead of 20. Flows keep the low 32 bits. */
+static __always_inline __u64 now_ticks(void)
 {
 	return (clock_is_set ? set_clock : bpf_ktime_get_coarse_ns()) >> TICK_BITS;
 }

@@ -117,7 +117,7 @@ static __always_inline enum reason serve_from_instance(struct __sk_buff *skb, st
 		return DROP_ROUTER;
 	if (is_nd_from_instance(&p->ip))
 		return nd_from_instance(skb, p);
-	if (is_mld(&p->ip))
+	if (is_mld_report(&p->ip))
 		return mld_from_instance(p);
 	if (is_dhcpv6_request(p))
 		return PASS_DHCP;
@@ -130,6 +130,8 @@ static __always_inline enum reason serve_to_instance(struct __sk_buff *skb, stru
 		return PASS_DHCP;
 	if (is_nd_to_instance(&p->ip))
 		return nd_to_instance(skb, p);
+	if (p->ip.place == WHOLE && is_mld_query(&p->ip))
+		return PASS_ND;
 	if (p->ip.place == WHOLE && is_dhcpv6_answer(p))
 		return PASS_DHCP;
 	return REASON_NONE;

@@ -36,10 +36,17 @@ struct nd_option {
 	__u8 mac[ETH_ALEN];
 };
 
-static __always_inline bool is_mld(const struct layers *ip)
+static __always_inline bool is_mld_report(const struct layers *ip)
 {
-	return is_icmpv6(ip) && (ip->icmp_type == MLD_QUERY || ip->icmp_type == MLD_REPORT ||
-				 ip->icmp_type == MLD_DONE || ip->icmp_type == MLD2_REPORT);
+	return is_icmpv6(ip) && (ip->icmp_type == MLD_REPORT || ip->icmp_type == MLD_DONE ||
+				 ip->icmp_type == MLD2_REPORT);
+}
+
+/* A router's. Without it bridges that watch MLD forget whom to bring neighbour solicitations. */
+static __always_inline bool is_mld_query(const struct layers *ip)
+{
+	return is_icmpv6(ip) && ip->icmp_type == MLD_QUERY && ip->hop_limit == MLD_HOP_LIMIT &&
+	       is_link_local(&ip->source);
 }
 
 static __always_inline bool is_neighbor_message(const struct layers *ip)
@@ -54,7 +61,7 @@ static __always_inline bool is_router_message(const struct layers *ip)
 		return false;
 	if (ip->version == 4)
 		return ip->icmp_type == ICMP_REDIRECT;
-	return ip->icmp_type == ROUTER_ADVERTISEMENT || ip->icmp_type == REDIRECT;
+	return ip->icmp_type == ROUTER_ADVERTISEMENT || ip->icmp_type == REDIRECT || ip->icmp_type == MLD_QUERY;
 }
 
 static __always_inline bool is_nd_from_instance(const struct layers *ip)
@@ -106,16 +113,37 @@ static __always_inline enum reason parse_nd_options(struct __sk_buff *skb, struc
 	return DROP_ND_INVALID;
 }
 
+/* Tells whether the solicitation goes to the group that whoever has the target is in. */
+static __always_inline bool is_heard_by_owner(const struct packet *p, const struct address *target)
+{
+	const struct address *to = &p->ip.destination;
+	const __u8 *mac = p->eth.h_dest;
+
+	return word(to, 0) == bpf_htonl(0xff020000) && word(to, 1) == 0 && word(to, 2) == bpf_htonl(1) &&
+	       word(to, 3) == (word(target, 3) | bpf_htonl(0xff000000)) && mac[0] == 0x33 && mac[1] == 0x33 &&
+	       mac[2] == 0xff && mac[3] == target->bytes[13] && mac[4] == target->bytes[14] &&
+	       mac[5] == target->bytes[15];
+}
+
+/* Tells whether the address may be anybody's: no router's, and no other MAC's. */
+static __always_inline bool is_learnable(const struct address *a)
+{
+	return is_link_local(a) && !is_of_mac(a) && !is_listed(a, NAMED_ROUTER);
+}
+
 /* Duplicate address detection: the instance asks whether somebody has the address that it is about to take. */
 static __always_inline enum reason judge_dad(struct packet *p, const struct address *target, bool said)
 {
-	if (said)
+	__u64 since;
+
+	if (said || !is_heard_by_owner(p, target))
 		return DROP_ND_INVALID;
-	if (is_own_ipv6(p, target))
+	if (is_own_ipv6(p, target) || is_looked_for(p, target, &since))
 		return PASS_ND;
-	if (is_link_local(target) && learn(p, target))
-		return PASS_ND;
-	return DROP_ND_SPOOF;
+	if (!is_learnable(target))
+		return DROP_ND_SPOOF;
+	learn(p, target);
+	return PASS_ND;
 }
 
 CHECKED_ONCE enum reason nd_from_instance(struct __sk_buff *skb, struct packet *p)

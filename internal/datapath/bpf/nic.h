@@ -64,27 +64,47 @@ static __always_inline bool owns_ipv6(const struct packet *p, const struct addre
 	return false;
 }
 
-/* The address that EUI-64 makes of the MAC. */
+/* Tells whether EUI-64 made the address of some MAC. */
+static __always_inline bool is_of_mac(const struct address *a)
+{
+	return a->bytes[11] == 0xff && a->bytes[12] == 0xfe;
+}
+
+/* The address that EUI-64 makes of the NIC's MAC. */
 static __always_inline bool is_eui64(const struct packet *p, const struct address *a)
 {
 	const __u8 *mac = p->nic.mac;
 
-	return word(a, 0) == bpf_htonl(0xfe800000) && word(a, 1) == 0 && a->bytes[8] == (mac[0] ^ 2) &&
-	       a->bytes[9] == mac[1] && a->bytes[10] == mac[2] && a->bytes[11] == 0xff &&
-	       a->bytes[12] == 0xfe && a->bytes[13] == mac[3] && a->bytes[14] == mac[4] &&
-	       a->bytes[15] == mac[5];
+	return word(a, 0) == bpf_htonl(0xfe800000) && word(a, 1) == 0 && is_of_mac(a) &&
+	       a->bytes[8] == (mac[0] ^ 2) && a->bytes[9] == mac[1] && a->bytes[10] == mac[2] &&
+	       a->bytes[13] == mac[3] && a->bytes[14] == mac[4] && a->bytes[15] == mac[5];
 }
 
-/* Without the lock: an address half written is none that anybody asks for. */
-static __always_inline bool is_learned(struct packet *p, const struct address *a)
+/* Tells whether the instance looks for the link-local address, and since when. */
+static __always_inline bool is_looked_for(struct packet *p, const struct address *a, __u64 *since)
 {
 	struct nic_state *state = state_of(p);
-	if (!state)
+	bool found = false;
+
+	if (!state || !is_link_local(a))
 		return false;
-	for (int i = 0; i < LEARNED_PER_NIC; i++)
-		if (same_address(&state->learned[i], a))
-			return true;
-	return false;
+	bpf_spin_lock(&state->lock);
+	for (int i = 0; i < LEARNED_PER_NIC; i++) {
+		if (same_address(&state->learned[i].address, a)) {
+			*since = state->learned[i].since;
+			found = true;
+		}
+	}
+	bpf_spin_unlock(&state->lock);
+	return found;
+}
+
+/* Nobody answered in a second: it is the instance's. */
+static __always_inline bool is_learned(struct packet *p, const struct address *a)
+{
+	__u64 since;
+
+	return is_looked_for(p, a, &since) && now_ticks() >= since + SECOND;
 }
 
 static __always_inline bool is_own_link_local(struct packet *p, const struct address *a)
@@ -105,24 +125,44 @@ static __always_inline bool is_own(struct packet *p, const struct address *a)
 	return is_own_ipv6(p, a);
 }
 
-/* Learns a link-local address that the instance makes sure of by duplicate address detection. */
-static __always_inline bool learn(struct packet *p, const struct address *a)
+/* The lock is held. Those behind it move up: they stay in the order in which they came. */
+static __always_inline void unlearn(struct nic_state *state, const struct address *a)
+{
+	bool found = false;
+
+	for (int i = 0; i < LEARNED_PER_NIC; i++) {
+		found = found || same_address(&state->learned[i].address, a);
+		if (!found)
+			continue;
+		if (i + 1 < LEARNED_PER_NIC)
+			state->learned[i] = state->learned[i + 1];
+		else
+			map_unspecified(&state->learned[i].address);
+	}
+}
+
+/* Learns a link-local address, in the place of the oldest if there is no other. */
+static __always_inline void learn(struct packet *p, const struct address *a)
 {
 	struct nic_state *state = state_of(p);
-	bool learned = false;
+	__u64 now = now_ticks();
+	struct address oldest;
 
 	if (!state)
-		return false;
+		return;
 	bpf_spin_lock(&state->lock);
+	if (!is_unspecified(&state->learned[LEARNED_PER_NIC - 1].address)) {
+		oldest = state->learned[0].address;
+		unlearn(state, &oldest);
+	}
 	for (int i = 0; i < LEARNED_PER_NIC; i++) {
-		if (is_unspecified(&state->learned[i])) {
-			state->learned[i] = *a;
-			learned = true;
+		if (is_unspecified(&state->learned[i].address)) {
+			state->learned[i].address = *a;
+			state->learned[i].since = now;
 			break;
 		}
 	}
 	bpf_spin_unlock(&state->lock);
-	return learned;
 }
 
 /* Somebody else has the address. */
@@ -133,9 +173,7 @@ static __always_inline void withdraw(struct packet *p, const struct address *a)
 	if (!state)
 		return;
 	bpf_spin_lock(&state->lock);
-	for (int i = 0; i < LEARNED_PER_NIC; i++)
-		if (same_address(&state->learned[i], a))
-			map_unspecified(&state->learned[i]);
+	unlearn(state, a);
 	bpf_spin_unlock(&state->lock);
 }
 
