@@ -65,6 +65,16 @@ type Instance struct {
 	Created      time.Time
 }
 
+// PresumedState is the state of an instance that nobody has said anything of. One
+// with a host may be running, for all anybody knows, and so it counts as that:
+// what may happen only to a stopped instance has to wait until its host has looked.
+func (i *Instance) PresumedState() InstanceState {
+	if i.Host != "" {
+		return Running
+	}
+	return Stopped
+}
+
 // NIC is one network interface of an instance.
 type NIC struct {
 	Interface string // the host's name of it, such as a tap; at most 15 bytes

@@ -78,7 +78,7 @@ func (a *api) instanceBodies(ctx context.Context, org string, instances []gabion
 	for k, i := range instances {
 		state, known := states[i.ID]
 		if !known {
-			state = gabion.Stopped
+			state = i.PresumedState()
 		}
 		bodies[k] = instanceBody(i, state, n)
 	}

@@ -51,12 +51,14 @@ func (t *txn) attachable(i *gabion.Instance, group string, stoppedOnly bool) (ga
 	if err != nil || !stoppedOnly {
 		return g, err
 	}
-	state, err := t.state(i.Organization, i.ID)
-	if err != nil {
+	switch state, known, err := t.state(i); {
+	case err != nil:
 		return g, err
-	}
-	if state != gabion.Stopped {
+	case state == gabion.Stopped:
+		return g, nil
+	case known:
 		return g, gabion.Conflict("instance %q is %s: its security groups change only while it is stopped; stop it first", i.Name, state)
 	}
-	return g, nil
+	return g, gabion.Conflict("instance %q counts as running until host %q says otherwise: its security groups change only while it is stopped; see that the agent of %s is online",
+		i.Name, i.Host, i.Host)
 }

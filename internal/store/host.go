@@ -59,7 +59,7 @@ func (t *txn) requireHost(name string) error {
 		return err
 	}
 	if kv == nil {
-		return gabion.Invalid("host", "no host %q has joined; join it first, or name one that has", name)
+		return gabion.Invalid("host", "no host %q has joined; let it join with what `gabion host token %s` prints, or name one that has", name, name)
 	}
 	return nil
 }

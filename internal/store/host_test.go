@@ -84,7 +84,7 @@ func TestInstanceNeedsAHostThatJoined(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	vm := gabion.Instance{Organization: w.org, Name: "vm", Host: "hv1"}
-	refused(t, only(w.CreateInstance(t.Context(), vm)), gabion.CodeInvalid, "hv1", "join")
+	refused(t, only(w.CreateInstance(t.Context(), vm)), gabion.CodeInvalid, "gabion host token hv1")
 	w.host("hv1")
 	var deleted, created int
 	for i, err := range together(2, func(i int) error {

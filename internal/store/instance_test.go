@@ -127,6 +127,25 @@ func TestAttachAndDetach(t *testing.T) {
 	refused(t, only(w.AttachGroup(ctx, w.org, vm, db, true)), gabion.CodeConflict, "16")
 }
 
+// Nobody knows whether it runs: then it does.
+func TestGroupsOfAnUnobservedInstanceStay(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.host("hv1")
+	w.host("hv2")
+	ctx := t.Context()
+	web := w.group("web")
+	vm := w.made(w.CreateInstance(ctx, gabion.Instance{Organization: w.org, Name: "vm", Host: "hv1"}))
+	refused(t, only(w.AttachGroup(ctx, w.org, vm, web, true)), gabion.CodeConflict, "vm", "hv1", "agent")
+	must(t, w.SaveObserved(ctx, "hv1", map[string]bool{vm: false}))
+	must(t, only(w.AttachGroup(ctx, w.org, vm, web, true)))
+
+	must(t, only(w.UpdateInstance(ctx, w.org, vm, func(i *gabion.Instance) error { i.Host = "hv2"; return nil })))
+	refused(t, only(w.DetachGroup(ctx, w.org, vm, web, true)), gabion.CodeConflict, "vm", "hv2")
+	must(t, only(w.UpdateInstance(ctx, w.org, vm, func(i *gabion.Instance) error { i.Host = ""; return nil })))
+	must(t, only(w.DetachGroup(ctx, w.org, vm, web, true)))
+}
+
 func TestObservedStatesAreTheHostsOwn(t *testing.T) {
 	t.Parallel()
 	w := open(t)

@@ -66,3 +66,20 @@ func TestPoisonedValueIsReportedAndConcernsNoOther(t *testing.T) {
 		t.Errorf("what is gone is still reported: %+v", w.Poisoned())
 	}
 }
+
+func TestPoisonedInstanceDoesNotKeepTheOthersFromBeingObserved(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.host("hv1")
+	ctx := t.Context()
+	good := w.made(w.CreateInstance(ctx, gabion.Instance{Organization: w.org, Name: "good", Host: "hv1"}))
+	bad := w.made(w.CreateInstance(ctx, gabion.Instance{Organization: w.org, Name: "bad", Host: "hv1"}))
+	_, err := w.raw().Put(ctx, "gabion/host-instance/hv1/"+bad, "?")
+	must(t, err)
+	must(t, w.SaveObserved(ctx, "hv1", map[string]bool{good: true, bad: true}))
+	got, err := w.States(ctx, w.org)
+	must(t, err)
+	if diff := cmp.Diff(map[string]gabion.InstanceState{good: gabion.Running}, got); diff != "" {
+		t.Error(diff)
+	}
+}

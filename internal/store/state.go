@@ -25,7 +25,7 @@ func decodeState(kv *mvccpb.KeyValue) (gabion.InstanceState, error) {
 }
 
 // States are the states of the organization's instances that are known, by
-// instance id. An instance that is not there is stopped.
+// instance id. Of one that is not there, see Instance.PresumedState.
 func (s *Store) States(ctx context.Context, org string) (map[string]gabion.InstanceState, error) {
 	states := map[string]gabion.InstanceState{}
 	_, err := s.scan(ctx, orgKey(org, "state", ""), 0, func(kv *mvccpb.KeyValue) {
@@ -36,12 +36,14 @@ func (s *Store) States(ctx context.Context, org string) (map[string]gabion.Insta
 	return states, err
 }
 
-func (t *txn) state(org, instance string) (gabion.InstanceState, error) {
-	kv, err := t.get(stateKey(org, instance))
+// state is the instance's state, and whether somebody has said so.
+func (t *txn) state(i *gabion.Instance) (state gabion.InstanceState, known bool, err error) {
+	kv, err := t.get(stateKey(i.Organization, i.ID))
 	if err != nil || kv == nil {
-		return gabion.Stopped, err
+		return i.PresumedState(), false, err
 	}
-	return decodeState(kv)
+	state, err = decodeState(kv)
+	return state, true, err
 }
 
 // SetState stores the state of an instance.
@@ -66,7 +68,7 @@ const observedBatch = 60
 func (s *Store) SaveObserved(ctx context.Context, host string, running map[string]bool) error {
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(running)), observedBatch) {
 		_, err := s.transact(ctx, "save observed states", func(t *txn) error {
-			return t.observe(host, ids, running)
+			return s.observe(t, host, ids, running)
 		})
 		if err != nil {
 			return err
@@ -75,7 +77,7 @@ func (s *Store) SaveObserved(ctx context.Context, host string, running map[strin
 	return nil
 }
 
-func (t *txn) observe(host string, ids []string, running map[string]bool) error {
+func (s *Store) observe(t *txn, host string, ids []string, running map[string]bool) error {
 	own := make([]string, len(ids))
 	for n, id := range ids {
 		own[n] = hostInstanceKey(host, id)
@@ -90,8 +92,8 @@ func (t *txn) observe(host string, ids []string, running map[string]bool) error 
 			continue
 		}
 		h, err := decodeHolder(kv)
-		if err != nil {
-			return err
+		if !s.readable(kv, err) {
+			continue
 		}
 		state := gabion.Stopped
 		if running[id] {

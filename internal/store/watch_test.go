@@ -95,7 +95,7 @@ func (w *world) history() {
 	}
 	instances, err := w.Instances(ctx, w.org)
 	must(w.t, err)
-	must(w.t, only(w.AttachGroup(ctx, w.org, instances[0].ID, db, true)))
+	must(w.t, only(w.AttachGroup(ctx, w.org, instances[0].ID, db, false)))
 	must(w.t, w.SaveStatus(ctx, gabion.HostStatus{Host: "hv1", Revision: 7}))
 	must(w.t, w.SaveObserved(ctx, "hv1", map[string]bool{instances[1].ID: true}))
 	for _, i := range instances {
