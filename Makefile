@@ -23,7 +23,7 @@ install = @missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz clean
+.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -70,6 +70,9 @@ guest-kernel: ## Debian's cloud kernel and QEMU, for tests with real guests
 
 fuzz: ## As root: PACKETS (10000000) random frames through the eBPF programs and the evaluator, from SEED if one is given
 	$(COMPARE) -v -timeout 6h -packets $(PACKETS) $(if $(SEED),-seed $(SEED))
+
+mutation: tools ## As root: plant faults into the eBPF programs, the compiler and the evaluator; fail if the tests miss one
+	$(GO) run ./test/mutation
 
 bench: ## As root: what filtering costs, beside iptables, ipset and nftables; writes bench/results.json
 	$(call install,$(BENCH_TOOLS))

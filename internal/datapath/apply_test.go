@@ -33,6 +33,9 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("attaches programs, which takes its time")
+	}
 	privilege.Require(t)
 	enterNamespace(t)
 	h := &host{

@@ -325,8 +325,12 @@ func (d *differential) verdictHere() verdict {
 	return verdict{reason: gabion.Reason(scratch[d.cpu].Reason), rule: scratch[d.cpu].Rule}
 }
 
-// shrink leaves out what the mismatch doesn't need, and tells the rest as text.
+// shrink leaves out what the mismatch doesn't need, and tells the rest as text. That
+// may take a minute.
 func (d *differential) shrink(s *traffic.Script, found *mismatch) string {
+	if testing.Short() {
+		return ""
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	events := timed(s)[:found.at+1]

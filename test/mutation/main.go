@@ -22,6 +22,21 @@ const workers = 2
 // patience is how long the tests of one fault may run.
 const patience = 5 * time.Minute
 
+// The tests that judge faults, without those that only attach programs. A fault
+// that its own package does not notice may still be one that the comparison of
+// programs and evaluator finds.
+var (
+	ofPolicy   = suite{"policy", []string{"./internal/policy"}}
+	ofDatapath = suite{"datapath", []string{"./internal/datapath", "-skip", "TestProgramsAndEvaluatorAgree"}}
+	comparison = suite{"comparison", []string{"./internal/datapath", "-run", "TestProgramsAndEvaluatorAgree", "-packets", "150000", "-seed", "1"}}
+)
+
+// suite is tests, as arguments of go test.
+type suite struct {
+	name      string
+	arguments []string
+}
+
 func main() {
 	caught, err := run()
 	fmt.Printf("mutation: %d of %d faults caught\n", caught, len(mutants))
@@ -40,8 +55,10 @@ func run() (caught int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a directory of ours under a temporary one
-	if out, err := judge(filepath.Join(dir, "none"), mutant{}); err != nil {
-		return 0, fmt.Errorf("the tests fail without a fault: %w\n%s", err, out)
+	for _, s := range []suite{ofPolicy, ofDatapath, comparison} {
+		if out, err := judge(filepath.Join(dir, "none"), mutant{}, s); err != nil {
+			return 0, fmt.Errorf("the tests of %s fail without a fault: %w\n%s", s.name, err, out)
+		}
 	}
 	verdicts := make([]error, len(mutants))
 	var wait sync.WaitGroup
@@ -50,8 +67,9 @@ func run() (caught int, err error) {
 		places <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-places }()
-			verdicts[i] = try(filepath.Join(dir, fmt.Sprint(i)), m)
-			fmt.Printf("%-62s %s\n", m.name, outcome(verdicts[i]))
+			by, err := try(filepath.Join(dir, fmt.Sprint(i)), m)
+			verdicts[i] = err
+			fmt.Printf("%-66s %s\n", m.name, outcome(by, err))
 		})
 	}
 	wait.Wait()
@@ -67,36 +85,38 @@ func run() (caught int, err error) {
 
 var errSurvived = errors.New("SURVIVED")
 
-func outcome(verdict error) string {
-	if verdict == nil {
-		return "caught"
+func outcome(by string, err error) string {
+	if err == nil {
+		return "caught by " + by
 	}
-	return verdict.Error()
+	return err.Error()
 }
 
-// try plants the fault and returns nil if the tests fail because of it.
-func try(dir string, m mutant) error {
-	out, err := judge(dir, m)
-	var failed *exec.ExitError
-	switch {
-	case err == nil:
-		return errSurvived
-	case errors.As(err, &failed) && strings.Contains(out, "--- FAIL"):
-		return nil
+// try plants the fault and says which tests fail because of it.
+func try(dir string, m mutant) (by string, err error) {
+	for _, s := range []suite{m.suite, comparison} {
+		out, err := judge(dir, m, s)
+		var failed *exec.ExitError
+		switch {
+		case err == nil:
+			continue
+		case errors.As(err, &failed) && strings.Contains(out, "--- FAIL"):
+			return s.name, nil
+		}
+		return "", fmt.Errorf("%s: neither passed nor failed: %w\n%s", m.name, err, out)
 	}
-	return fmt.Errorf("%s: neither passed nor failed: %w\n%s", m.name, err, out)
+	return "", errSurvived
 }
 
-// judge runs the tests with the fault in place.
-func judge(dir string, m mutant) (out string, err error) {
+// judge runs tests with the fault in place.
+func judge(dir string, m mutant, s suite) (out string, err error) {
 	overlay, err := m.overlay(dir)
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count", "1", "-failfast",
-		"./internal/policy", "./internal/datapath")
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-overlay", overlay, "-count", "1", "-failfast", "-short", "-parallel", "8"}, s.arguments...)...)
 	text, err := cmd.CombinedOutput()
 	return string(text), err
 }
@@ -125,20 +145,28 @@ func (m mutant) overlay(dir string) (string, error) {
 
 // plant writes the changed file and returns which file of the tree it stands for.
 func (m mutant) plant(dir string) (from, to string, err error) {
-	source, err := os.ReadFile(m.file)
+	changed, err := m.changed()
 	if err != nil {
 		return "", "", err
 	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		return "", "", fmt.Errorf("%s has %d times what the fault replaces: %q", m.file, n, m.old)
-	}
-	changed := strings.Replace(string(source), m.old, m.new, 1)
 	if strings.HasSuffix(m.file, ".go") {
 		to = filepath.Join(dir, filepath.Base(m.file))
 		from, err = filepath.Abs(m.file)
 		return from, to, errors.Join(err, os.WriteFile(to, []byte(changed), 0o644))
 	}
 	return compile(dir, m.file, changed)
+}
+
+// changed is the file with the fault in it.
+func (m mutant) changed() (string, error) {
+	source, err := os.ReadFile(m.file)
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		return "", fmt.Errorf("%s has %d times what the fault replaces: %q", m.file, n, m.old)
+	}
+	return strings.Replace(string(source), m.old, m.new, 1), nil
 }
 
 const (

@@ -1,18 +1,21 @@
 package main
 
 // mutant is one fault: what stands in a file, once, and what to put in its place.
-type mutant struct{ name, file, old, new string }
+type mutant struct {
+	name, file, old, new string
+	suite                suite // the tests that should notice first
+}
 
 func c(name, file, old, new string) mutant {
-	return mutant{"C: " + name, programs + "/" + file, old, new}
+	return mutant{"C: " + name, programs + "/" + file, old, new, ofDatapath}
 }
 
 func evaluator(name, file, old, new string) mutant {
-	return mutant{"evaluator: " + name, "internal/policy/" + file, old, new}
+	return mutant{"evaluator: " + name, "internal/policy/" + file, old, new, ofPolicy}
 }
 
 func compiler(name, file, old, new string) mutant {
-	return mutant{"compiler: " + name, "internal/datapath/" + file, old, new}
+	return mutant{"compiler: " + name, "internal/datapath/" + file, old, new, ofDatapath}
 }
 
 var mutants = []mutant{
@@ -40,7 +43,22 @@ var mutants = []mutant{
 	c("any RST closes", "flow.h", "if (flags & TCP_RST && is_reset_in_window(p, flow))", "if (flags & TCP_RST)"),
 	c("errors need not quote the sender's own packet", "quote.h", "if (!same_address(&p->quoted.source, &p->ip.destination))\n\t\treturn false;", ""),
 	c("egress is open whatever the rules", "rules.h", "return set && !(set->flags & POLICY_SET_EGRESS_CLOSED);", "return set;"),
-	c("ICMPv6 rules admit protocol 58 over IPv4", "rules.h", "return p->key.flow.protocol != other;", "return true;"),
+	c("ICMPv6 rules admit protocol 58 over IPv4", "rules.h", "return p->key.protocol != other;", "return true;"),
+	c("a checksum may be left anywhere", "offload.h", "if (leaves_checksum(skb) && !is_checksum_in_place(p, checksum_place(skb)))", "if (false)"),
+	c("a checksum may be left in a fragment", "offload.h", "if (is_fragment(p))\n\t\treturn false;", ""),
+	c("a checksum may be left in ARP", "offload.h", "|| (!is_ip(p) && leaves_checksum(skb))", ""),
+	c("fragments may stand for several", "offload.h", "if (is_fragment(p) && skb->gso_size)", "if (false)"),
+	c("nobody need hear a detection", "nd.h", "if (said || !is_heard_by_owner(p, target))", "if (said)"),
+	c("a detection need not go to its group's MAC", "nd.h", "mac[5] == target->bytes[15];", "true;"),
+	c("a detected address counts at once", "nic.h", "return is_looked_for(p, a, &since) && now_ticks() >= since + SECOND;", "return is_looked_for(p, a, &since);"),
+	c("EUI-64 addresses of other MACs are learned", "nd.h", "is_link_local(a) && !is_of_mac(a) &&", "is_link_local(a) &&"),
+	c("named routers' addresses are learned", "nd.h", "!is_of_mac(a) && !is_listed(a, NAMED_ROUTER)", "!is_of_mac(a)"),
+	c("the fifth address takes the place of the fourth", "nic.h", "oldest = state->learned[0].address;", "oldest = state->learned[LEARNED_PER_NIC - 1].address;"),
+	c("instances query multicast listeners", "nd.h", " || ip->icmp_type == MLD_QUERY;", ";"),
+	c("MLD queries are delivered at any hop limit", "nd.h", "ip->icmp_type == MLD_QUERY && ip->hop_limit == MLD_HOP_LIMIT &&", "ip->icmp_type == MLD_QUERY &&"),
+	c("the first answer settles a flow", "flow.h", "return flow->state == FLOW_ESTABLISHED && direction_of(flow) == side_of(p);", "return direction_of(flow) != side_of(p);"),
+	c("a SYN+ACK settles a connection", "flow.h", "return flow->state == FLOW_SYN_ACK && next_state(p, flow) == FLOW_ESTABLISHED;", "return next_state(p, flow) == FLOW_SYN_ACK;"),
+	c("a full table forgets what it has no room for", "flow.h", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))\n\t\treturn DROP_TABLE_FULL;", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY)) {\n\t\tif (openers)\n\t\t\tbpf_map_delete_elem(openers, &p->key);\n\t\treturn DROP_TABLE_FULL;\n\t}"),
 	compiler("port ranges end one too early", "ports.go", "uint32(r.End)+1; at < end;", "uint32(r.End); at < end;"),
 	compiler("an ICMP rule for any code is one for code 0", "ports.go", "port: uint16(m.Type) << 8, bits: 8}", "port: uint16(m.Type) << 8, bits: 16}"),
 	evaluator("an empty group holds everyone", "rules.go", "return peer != nil && (slices.Contains(", "return peer != nil && (len(all) == 0 || slices.Contains("),
@@ -48,5 +66,11 @@ var mutants = []mutant{
 	evaluator("expired flows live for ever", "flow.go", "return now-f.lastSeen <= ticksIn(f.timeout(protocol))", "return true"),
 	evaluator("later fragments may begin anywhere", "fragment.go", "case p.fragment.offset < d.next:", "case false:"),
 	evaluator("echo replies open flows", "flow.go", "if answer.Verdict() == gabion.Drop || s.isEchoReply() {", "if answer.Verdict() == gabion.Drop {"),
+	evaluator("a checksum may be left anywhere", "metadata.go", "return at == p.upperAt+tcpChecksum", "return true"),
+	evaluator("extension headers don't move the checksum", "ipv6.go", "p.upperAt += size", "p.upperAt += 0"),
+	evaluator("a detected address counts at once", "learned.go", "learnedAfter = 1 //", "learnedAfter = 0 //"),
+	evaluator("a detection need not go to its group's MAC", "learned.go", "w.ethernet.destination == gabion.MAC{0x33, 0x33, group[12], group[13], group[14], group[15]}", "isGroupMAC(w.ethernet.destination)"),
+	evaluator("answers settle a flow", "flow.go", "case f.settled || d != f.direction:", "case f.settled:"),
+	evaluator("fragments of ICMP errors outlive an epoch", "fragment.go", "case d.epoch != w.epoch:", "case false:"),
 	evaluator("members of other organizations count", "rules.go", "key := organizationAddress{m.Organization, a}", "key := organizationAddress{address: a}"),
 }
