@@ -18,6 +18,13 @@ type bpfAddress struct {
 	Bytes [16]uint8
 }
 
+type bpfAdmittedKey struct {
+	_      structs.HostLayout
+	Slot   uint32
+	Epoch  uint32
+	Policy bpfPolicyKey
+}
+
 type bpfCidrKey struct {
 	_         structs.HostLayout
 	Prefixlen uint32
@@ -221,7 +228,7 @@ type bpfPacket struct {
 		_              [1]byte
 	}
 	Key         bpfFlowKey
-	Asked       bpfPolicyKey
+	Asked       bpfAdmittedKey
 	AskedRemote bpfCidrKey
 	Flow        bpfFlow
 	Datagram    bpfFragmentKey
@@ -321,6 +328,7 @@ type bpfToldKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapAdmitted        = "admitted"
 	bpfMapCidrs           = "cidrs"
 	bpfMapConfig          = "config"
 	bpfMapEpochs          = "epochs"
@@ -399,6 +407,7 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
 	Cidrs      *ebpf.MapSpec `ebpf:"cidrs"`
 	Config     *ebpf.MapSpec `ebpf:"config"`
 	Epochs     *ebpf.MapSpec `ebpf:"epochs"`
@@ -449,6 +458,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	Admitted   *ebpf.Map `ebpf:"admitted"`
 	Cidrs      *ebpf.Map `ebpf:"cidrs"`
 	Config     *ebpf.Map `ebpf:"config"`
 	Epochs     *ebpf.Map `ebpf:"epochs"`
@@ -473,6 +483,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.Admitted,
 		m.Cidrs,
 		m.Config,
 		m.Epochs,

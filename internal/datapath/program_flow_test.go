@@ -258,6 +258,32 @@ var ruleLives = slices.Concat(
 			gets(ip(peer, guest, protoUDP, udp(1, 8000)), gabion.DropDeniedIngress),
 		}
 	}),
+	both("a revoked rule admits nothing new", func(ip packetMaker) []step {
+		return []step{
+			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.PassRule),
+			gets(ip(peer, guest, protoTCP, tcp(2, 22, syn)), gabion.PassRule),
+			then(func(w *programs) { w.rules.revoke(gabion.Ingress, peerGroup, gabion.TCP, 22, 16) }),
+			gets(ip(peer, guest, protoTCP, tcp(3, 22, syn)), gabion.DropDeniedIngress),
+			gets(ip(visitor, guest, protoTCP, tcp(1, 80, syn)), gabion.PassRule),
+			then(func(w *programs) { w.rules.revoke(gabion.Ingress, classPeer|classAny, gabion.TCP, 80, 16) }),
+			gets(ip(visitor, guest, protoTCP, tcp(2, 80, syn)), gabion.DropDeniedIngress),
+			then(func(w *programs) { w.rules.allow(rulePeerSSH, gabion.Ingress, peerGroup, gabion.TCP, 22, 16) }),
+			gets(ip(peer, guest, protoTCP, tcp(3, 22, syn)), gabion.PassRule),
+			gets(ip(visitor, guest, protoTCP, tcp(2, 80, syn)), gabion.DropDeniedIngress),
+		}
+	}),
+	both("a NIC that gets another policy", func(ip packetMaker) []step {
+		return []step{
+			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.PassRule),
+			then(func(w *programs) {
+				w.ruleset(guestSet + 1)
+				w.put(w.objects.Nics, uint32(loopback), nicOfMachine(loopback, nicSlot, guestSet+1, guest))
+				w.bump()
+			}),
+			gets(ip(peer, guest, protoTCP, tcp(2, 22, syn)), gabion.DropDeniedIngress),
+			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.DropRevoked),
+		}
+	}),
 	both("several groups are united", func(ip packetMaker) []step {
 		return []step{
 			gets(ip(peer, guest, protoTCP, tcp(1, 443, syn)), gabion.DropDeniedIngress),

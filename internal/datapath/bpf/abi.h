@@ -25,6 +25,7 @@
 #define MAX_HALF_OPEN        8192 /* per NIC */
 #define MAX_FRAGMENTS        8192 /* per host */
 #define MAX_TOLD             16384 /* per host */
+#define MAX_ADMITTED         16384 /* per host */
 #define MAX_NAMED            1024
 #define MAX_IDS              262144
 #define ADDRESSES_PER_FAMILY 8
@@ -124,6 +125,18 @@ struct policy_key {
 	__be16 port;
 };
 #define PEER_CLASS 0x80000000
+
+/*
+ * admitted: LRU_HASH[admitted_key] -> rule slot. What a NIC's policy admitted
+ * lately: so ten thousand keys answer like one. Programs alone write it. An entry
+ * is good for the epoch in which it was made: the agent, who deletes no policy key
+ * and gives no NIC another policy set without a new epoch, need not know of it.
+ */
+struct admitted_key {
+	__u32 slot;
+	__u32 epoch;
+	struct policy_key policy;
+};
 
 /*
  * cidrs: ARRAY_OF_MAPS[policy set * 2 + direction] -> LPM[cidr_key] -> class.

@@ -79,6 +79,13 @@ struct {
 	__array(values, struct policy);
 } policies SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_ADMITTED);
+	__type(key, struct admitted_key);
+	__type(value, __u32);
+} admitted SEC(".maps");
+
 struct cidr {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

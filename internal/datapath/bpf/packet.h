@@ -58,7 +58,7 @@ struct packet {
 	struct layers ip;
 	struct layers quoted;
 	struct flow_key key; /* of the flow in question */
-	struct policy_key asked; /* of the rules */
+	struct admitted_key asked; /* of the rules */
 	struct cidr_key asked_remote;
 	struct flow flow; /* as it is stored first */
 	struct fragment_key datagram; /* of a fragment */

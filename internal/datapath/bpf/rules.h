@@ -59,15 +59,30 @@ static __always_inline __u32 class_of(struct packet *p, enum direction direction
 	return class ? *class : 0;
 }
 
+/* Whether the policy admitted the like for that peer lately. */
+static __always_inline bool admitted_lately(struct packet *p, __u32 peer)
+{
+	__u32 *rule;
+
+	p->asked.policy.peer = bpf_htonl(peer);
+	rule = bpf_map_lookup_elem(&admitted, &p->asked);
+	if (rule)
+		p->rule = *rule;
+	return rule;
+}
+
+/* Whether the policy admits it, which is then remembered. */
 static __always_inline bool admits(struct packet *p, void *policy, __u32 peer)
 {
 	__u32 *rule;
 
-	p->asked.peer = bpf_htonl(peer);
-	rule = bpf_map_lookup_elem(policy, &p->asked);
-	if (rule)
-		p->rule = *rule;
-	return rule;
+	p->asked.policy.peer = bpf_htonl(peer);
+	rule = bpf_map_lookup_elem(policy, &p->asked.policy);
+	if (!rule)
+		return false;
+	p->rule = *rule;
+	bpf_map_update_elem(&admitted, &p->asked, &p->rule, BPF_ANY);
+	return true;
 }
 
 /* ICMP is a protocol of rules only where it belongs. */
@@ -111,16 +126,20 @@ CHECKED_ONCE enum reason ask(struct packet *p, enum direction direction, __be16 
 	if (!policy)
 		return DROP_NO_POLICY;
 
-	p->asked.prefixlen = POLICY_KEY_BITS;
-	p->asked.direction = direction;
-	p->asked.protocol = p->key.protocol;
-	p->asked.port = port;
-	for (int i = 0; set && i < GROUPS_PER_REMOTE; i++) {
-		if (!set->groups[i])
-			break;
+	p->asked.slot = p->nic.slot;
+	p->asked.epoch = p->epoch;
+	p->asked.policy.prefixlen = POLICY_KEY_BITS;
+	p->asked.policy.direction = direction;
+	p->asked.policy.protocol = p->key.protocol;
+	p->asked.policy.port = port;
+	for (int i = 0; set && i < GROUPS_PER_REMOTE && set->groups[i]; i++)
+		if (admitted_lately(p, set->groups[i]))
+			return PASS_RULE;
+	if (class && admitted_lately(p, PEER_CLASS | class))
+		return PASS_RULE;
+	for (int i = 0; set && i < GROUPS_PER_REMOTE && set->groups[i]; i++)
 		if (admits(p, policy, set->groups[i]))
 			return PASS_RULE;
-	}
 	if (class && admits(p, policy, PEER_CLASS | class))
 		return PASS_RULE;
 	return denied;
