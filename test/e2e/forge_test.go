@@ -128,7 +128,7 @@ func checkSeen(t *testing.T, sender forge.Sender, from *lab.Endpoint, victim *la
 	}
 }
 
-// forgetNeighbours undoes what forged frames did to the victims' caches.
+// forgetNeighbours empties all guests' caches, with what forged frames put there.
 func (s *site) forgetNeighbours(t *testing.T) {
 	t.Helper()
 	for _, g := range s.lab.Guests() {

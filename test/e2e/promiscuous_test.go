@@ -42,6 +42,7 @@ func (s *site) overheard(t *testing.T) []lab.Frame {
 	}
 	defer capture.Close()
 	for range 10 {
+		s.forgetNeighbours(t) // and so they ask for each other, too
 		probes := append(services(a1, a2), services(a2, a1)...)
 		if _, err := lab.Try(t.Context(), probes...); err != nil {
 			t.Fatal(err)
