@@ -57,4 +57,7 @@ type Enforcement interface {
 	// Await returns the hosts that have not acknowledged what revision changed for
 	// them: none as soon as all have, else those missing when ctx ends.
 	Await(ctx context.Context, revision int64) (missing []string)
+	// Problem is what the host could not enforce of what it has acknowledged: one
+	// bad object is left out and holds the others up no longer. Empty if nothing.
+	Problem(host string) string
 }

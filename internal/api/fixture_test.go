@@ -81,6 +81,8 @@ type awaiting []string
 
 func (a awaiting) Await(context.Context, int64) []string { return a }
 
+func (a awaiting) Problem(string) string { return "" }
+
 func newHandler(t *testing.T, store api.Store, missing ...string) http.Handler {
 	t.Helper()
 	return api.New(api.Config{

@@ -67,7 +67,7 @@ func (a *api) settle(ctx context.Context, op gabion.Operation, wait time.Duratio
 		body.Message = join(op.Message, waitingFor(missing))
 		return body
 	}
-	op.State = gabion.OperationSuccess
+	op.State, op.Message = gabion.OperationSuccess, join(op.Message, a.leftOut(ctx, op))
 	if !a.finish(ctx, op) {
 		op.State = gabion.OperationPending // a success that is not stored could go back
 	}
@@ -78,6 +78,24 @@ func (a *api) missing(ctx context.Context, revision int64, wait time.Duration) [
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return a.Enforcement.Await(ctx, revision)
+}
+
+// leftOut says what the host of an instance could not enforce. Whoever changes the
+// instance hears it with the answer, since it may be about just that; whoever
+// changes anything else is not bothered: the list of hosts says it, too.
+func (a *api) leftOut(ctx context.Context, op gabion.Operation) string {
+	if op.Kind != "instance" {
+		return ""
+	}
+	i, err := a.Store.Instance(ctx, op.Organization, op.Subject)
+	if err != nil || i.Host == "" {
+		return "" // it is gone, or nobody's to enforce
+	}
+	problem := a.Enforcement.Problem(i.Host)
+	if problem == "" {
+		return ""
+	}
+	return "host " + i.Host + " could not enforce everything: " + problem
 }
 
 // finish stores the operation's state and message. That it can't is no error of
@@ -107,8 +125,8 @@ func waitingFor(hosts []string) string {
 }
 
 func join(first, second string) string {
-	if first == "" {
-		return second
+	if first == "" || second == "" {
+		return first + second
 	}
 	return first + "; " + second
 }

@@ -70,6 +70,12 @@ func (r *reports) status(enforced int64, problem string) {
 	r.signal()
 }
 
+func (r *reports) problem() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.latest.Error
+}
+
 // run saves until ctx ends, or until the store says that the host was deleted.
 func (r *reports) run(ctx context.Context) error {
 	beat := time.NewTicker(heartbeat)

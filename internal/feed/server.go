@@ -68,6 +68,7 @@ type Server struct {
 	base      int64            // revision of the last snapshot of the store
 	concerned map[string]int64 // by host: newest revision since base that concerns it
 	tracker   *tracker
+	problems  map[string]string   // by host: what the store knows of what it could not enforce
 	sessions  map[string]*session // by host
 	changed   chan struct{}       // closed and replaced when world or tracker moved on
 }
@@ -139,8 +140,8 @@ func (s *Server) load(epoch string, snapshot Event) {
 	s.world = policy.NewWorld()
 	s.world.Apply(s.sift(snapshot.Change))
 	s.concerned = map[string]int64{}
-	s.tracker = newTracker()
-	s.tracker.recall(snapshot.Statuses)
+	s.tracker, s.problems = newTracker(), map[string]string{}
+	s.recall(snapshot.Statuses)
 	for host := range s.world.Hosts() {
 		s.tracker.forgotten(host, s.base)
 	}
@@ -161,14 +162,23 @@ func (s *Server) advance(e Event) {
 			session.offer(delta)
 		}
 	}
-	s.tracker.recall(e.Statuses)
+	s.recall(e.Statuses)
 	for _, host := range e.GoneHosts {
 		s.tracker.forget(host)
+		delete(s.problems, host)
 		if session := s.sessions[host]; session != nil {
 			session.end(errDeleted(host))
 		}
 	}
 	s.wake()
+}
+
+// recall takes in what hosts had reported to the store.
+func (s *Server) recall(statuses []gabion.HostStatus) {
+	for _, status := range statuses {
+		s.tracker.enforce(status.Host, status.Revision)
+		s.problems[status.Host] = status.Error
+	}
 }
 
 func (s *Server) wake() {
@@ -220,6 +230,17 @@ func (s *Server) missing(revision int64) ([]string, <-chan struct{}) {
 		return []string{Behind}, s.changed
 	}
 	return s.tracker.missing(revision), s.changed
+}
+
+// Problem is what the host could not enforce of what it has acknowledged, or of
+// what came after; empty if there is nothing.
+func (s *Server) Problem(host string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session := s.sessions[host]; session != nil && session.inSync {
+		return session.reports.problem()
+	}
+	return s.problems[host]
 }
 
 // sleep waits for d or the end of ctx.

@@ -294,9 +294,10 @@ func (s *Server) acknowledge(session *session, ack *feedpb.Ack) error {
 	}
 	// Whatever the error is, the rest of the revision is in force: one bad object
 	// holds up neither the others nor those who wait for them.
-	if s.tracker.enforce(session.host, ack.Revision) {
+	news := s.tracker.enforce(session.host, ack.Revision)
+	session.reports.status(s.tracker.enforced(session.host), ack.Error)
+	if news {
 		s.wake()
 	}
-	session.reports.status(s.tracker.enforced(session.host), ack.Error)
 	return nil
 }

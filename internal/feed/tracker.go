@@ -1,10 +1,6 @@
 package feed
 
-import (
-	"slices"
-
-	"github.com/gabion/gabion"
-)
+import "slices"
 
 // tracker knows which revisions each host has still to enforce.
 type tracker struct {
@@ -96,11 +92,4 @@ func (p *progress) prune() {
 	done := max(p.enforced, p.floor)
 	n, _ := slices.BinarySearch(p.concerns, done+1)
 	p.concerns = slices.Delete(p.concerns, 0, n)
-}
-
-// recall takes in what hosts had reported to the store.
-func (t *tracker) recall(statuses []gabion.HostStatus) {
-	for _, s := range statuses {
-		t.enforce(s.Host, s.Revision)
-	}
 }

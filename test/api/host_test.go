@@ -2,13 +2,17 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/policy"
@@ -22,6 +26,8 @@ type host struct {
 	mu      sync.Mutex
 	holding bool
 	at      feed.Position
+	running map[string]bool // what it sees
+	problem error           // what it can't enforce
 }
 
 // join lets a host join with a token that the API made, and connects it.
@@ -37,7 +43,7 @@ func (r *running) join(t *testing.T, name string) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{}
+	h := &host{running: map[string]bool{}}
 	h.client = feed.NewClient(feed.ClientConfig{
 		Server: r.agents, Version: "test", Identity: identity, Receiver: h,
 		SaveIdentity: func(*pki.Identity) error { return nil },
@@ -55,7 +61,9 @@ func (r *running) join(t *testing.T, name string) *host {
 	return h
 }
 
+// Replace finds the host's instances running.
 func (h *host) Replace(epoch string, v *policy.View) {
+	h.see(slices.Collect(maps.Values(v.Instances)))
 	h.reach(feed.Position{Epoch: epoch, Revision: v.Revision})
 }
 
@@ -63,7 +71,18 @@ func (h *host) Change(d *policy.Delta) {
 	h.mu.Lock()
 	epoch := h.at.Epoch
 	h.mu.Unlock()
+	h.see(d.Instances)
 	h.reach(feed.Position{Epoch: epoch, Revision: d.Revision})
+}
+
+func (h *host) see(instances []*gabion.Instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = maps.Clone(h.running)
+	for _, i := range instances {
+		h.running[i.ID] = true
+	}
+	h.client.Observe(h.running)
 }
 
 func (h *host) reach(at feed.Position) {
@@ -71,7 +90,7 @@ func (h *host) reach(at feed.Position) {
 	defer h.mu.Unlock()
 	h.at = at
 	if !h.holding {
-		h.client.Ack(at, nil)
+		h.client.Ack(at, h.problem)
 	}
 }
 
@@ -160,13 +179,13 @@ func TestInstanceIsWhatItsHostSees(t *testing.T) {
 	attach := "/security-group/" + group + ":attach"
 	member := `{"instance":{"created-at":"0001-01-01T00:00:00Z","id":"` + id + `"}}`
 
-	h.client.Observe(map[string]bool{id: true})
-	a := r.await(t, "/instance/"+id, has("state", "running"))
-	if a.body["public-ip"] != "10.0.0.1" || a.body["ipv6-address"] != "2001:db8::1" || a.body["mac-address"] != "52:54:00:00:00:01" {
-		t.Errorf("the instance: got %s", a.text)
-	}
+	// It runs, and who was told that it exists can rely on that at once.
 	if a := r.say(t, "PUT", attach, member); a.status != 409 || !strings.Contains(a.message(), "stop it first") {
 		t.Errorf("attaching while it runs: got %d %s", a.status, a.text)
+	}
+	a := r.say(t, "GET", "/instance/"+id, "")
+	if a.body["state"] != "running" || a.body["public-ip"] != "10.0.0.1" || a.body["ipv6-address"] != "2001:db8::1" || a.body["mac-address"] != "52:54:00:00:00:01" {
+		t.Errorf("the instance: got %s", a.text)
 	}
 	for _, verb := range []string{"start", "stop", "reboot"} {
 		if a := r.say(t, "PUT", "/instance/"+id+":"+verb, ""); a.status != 409 || !strings.Contains(a.message(), verb+" it there, on its hypervisor") {
@@ -185,6 +204,28 @@ func TestInstanceIsWhatItsHostSees(t *testing.T) {
 		if a := r.say(t, "POST", "/instance", body); a.status != 409 || !strings.Contains(a.message(), "web1") {
 			t.Errorf("%s: got %d %s", body, a.status, a.text)
 		}
+	}
+}
+
+func TestWhatAHostLeavesOutHoldsNobodyUp(t *testing.T) {
+	r := start(t)
+	h := r.join(t, "hv1")
+	r.register(t, "hv1", "web1", 1)
+	h.mu.Lock()
+	h.problem = errors.New("create tap tap2: no /dev/net/tun")
+	h.mu.Unlock()
+
+	a := r.say(t, "POST", "/instance", `{"name":"web2","host":"hv1","interfaces":[{"name":"tap2","mac":"52:54:00:00:00:02"}]}`)
+	if a.body["state"] != "success" || a.message() != "host hv1 could not enforce everything: create tap tap2: no /dev/net/tun" {
+		t.Errorf("the instance on it: got %s", a.text)
+	}
+	a = r.say(t, "POST", "/security-group/"+r.defaultGroup(t)+"/rules", ingress(`"protocol":"tcp","start-port":22,"end-port":22,"network":"192.0.2.0/24"`))
+	if a.body["state"] != "success" || a.message() != "" {
+		t.Errorf("a rule of all instances: got %s", a.text)
+	}
+	a = r.await(t, "/host/hv1", has("state", "failing"))
+	if a.body["error"] != "create tap tap2: no /dev/net/tun" {
+		t.Errorf("the host: got %s", a.text)
 	}
 }
 

@@ -242,14 +242,21 @@ func TestWhatNeedsNoSignature(t *testing.T) {
 			t.Errorf("GET %s: got %d %s", route, a.status, a.text)
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz"} {
+	probe := func(path string) int {
 		resp, err := r.http.Get(strings.TrimSuffix(r.endpoint, "/v2") + path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("GET %s: got %s", path, resp.Status)
+		return resp.StatusCode
+	}
+	if got := probe("/healthz"); got != http.StatusOK {
+		t.Errorf("GET /healthz: got %d", got)
+	}
+	// It is ready as soon as it has loaded the policy.
+	for deadline := time.Now().Add(10 * time.Second); probe("/readyz") != http.StatusOK; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("GET /readyz: still not ready")
 		}
 	}
 }
