@@ -92,8 +92,7 @@ func (a *Agent) openDatapath(c Config, host string) (err error) {
 	if name == "" {
 		name = host
 	}
-	// A BPF file system allows no dots in names.
-	dir := filepath.Join(pinDir, strings.ReplaceAll(name, ".", "_"))
+	dir := pinsOf(name)
 	_, absent := os.Stat(dir)
 	a.datapath, err = datapath.Open(datapath.Config{
 		Dir: dir, Log: c.Log, DHCPServers: c.DHCPServers, Routers: c.Routers,
@@ -102,6 +101,12 @@ func (a *Agent) openDatapath(c Config, host string) (err error) {
 		a.pins = dir
 	}
 	return err
+}
+
+// pinsOf is where the agent of that name pins. A BPF file system allows no dots
+// in names; no host's name has a plus, so no two hosts come together.
+func pinsOf(name string) string {
+	return filepath.Join(pinDir, strings.ReplaceAll(name, ".", "+"))
 }
 
 // undo removes what was pinned by an agent that did not get to run. Nothing was

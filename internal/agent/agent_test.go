@@ -24,7 +24,7 @@ func config(t *testing.T) agent.Config {
 	t.Helper()
 	return agent.Config{
 		Server: "127.0.0.1:1", StateDir: filepath.Join(t.TempDir(), "state"),
-		Name: "agenttest" + strconv.Itoa(os.Getpid()), Log: slog.New(slog.DiscardHandler),
+		Name: "agent.test" + strconv.Itoa(os.Getpid()), Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -38,7 +38,7 @@ func refused(t *testing.T, c agent.Config, says string) {
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line that says %q", err, says)
 	}
-	if _, err := os.Stat(filepath.Join(agent.PinDir, c.Name)); err == nil {
+	if _, err := os.Stat(agent.PinsOf(c.Name)); err == nil {
 		t.Error("it left pins behind")
 	}
 }
@@ -56,6 +56,20 @@ func TestBadConfig(t *testing.T) {
 		c := config(t)
 		change(&c)
 		refused(t, c, says)
+	}
+}
+
+func TestEachHostPinsInADirectoryOfItsOwn(t *testing.T) {
+	owners := map[string]string{}
+	for _, name := range []string{"n1", "n1.example", "n1_example", "n1-example", "n1..example", "N1"} {
+		dir := agent.PinsOf(name)
+		if filepath.Dir(dir) != agent.PinDir || strings.Contains(filepath.Base(dir), ".") {
+			t.Errorf("%s pins in %s, want a name without dots in %s", name, dir, agent.PinDir)
+		}
+		if other, taken := owners[dir]; taken {
+			t.Errorf("%s and %s both pin in %s", name, other, dir)
+		}
+		owners[dir] = name
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 const PinDir = pinDir
 
+var PinsOf = pinsOf
+
 // Enforcer is the loop of an agent, with what it stands on given by a test.
 type Enforcer struct{ *enforcer }
 
