@@ -100,6 +100,7 @@ type bpfFragment struct {
 	_        structs.HostLayout
 	Begun    uint32
 	Next     uint32
+	Epoch    uint32
 	Sport    uint16
 	Dport    uint16
 	Protocol uint8
@@ -110,7 +111,6 @@ type bpfFragment struct {
 
 type bpfFragmentKey struct {
 	_           structs.HostLayout
-	Slot        uint32
 	Source      bpfAddress
 	Destination bpfAddress
 	Id          uint32

@@ -169,12 +169,7 @@ func newDifferential(t *testing.T, cpu int) *differential {
 	kernel := &kernel{maps: d.objects.bpfMaps}
 	spec, err := loadBpf()
 	d.must(err)
-	kernel.inner = innerSpecs{
-		policies: spec.Maps[bpfMapPolicies].InnerMap,
-		cidrs:    spec.Maps[bpfMapCidrs].InnerMap,
-		flows:    spec.Maps[bpfMapFlows].InnerMap.Copy(),
-		halfOpen: spec.Maps[bpfMapHalfOpen].InnerMap,
-	}
+	kernel.inner = innerSpecsOf(spec)
 	kernel.inner.flows.MaxEntries = traffic.MaxFlows
 	kernel.stubs, err = openStubs(&kernel.maps, kernel.inner)
 	d.must(err)
@@ -223,7 +218,6 @@ func (d *differential) begin(c policy.Config) {
 	d.config, d.probed = c, 0
 	d.world, d.view, d.evaluator = policy.NewWorld(), policy.NewView(), policy.NewEvaluator(c)
 	d.apply()
-	emptyMap(d, d.objects.Fragments)
 	d.must(d.datapath.kernel.nameServers(c.DHCPServers, c.Routers))
 }
 

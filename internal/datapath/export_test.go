@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"github.com/cilium/ebpf"
@@ -32,7 +33,7 @@ func (d *Datapath) Epoch(slot uint32) (epoch uint32, err error) {
 // MapIDs are the kernel's ids of all maps, those in maps of maps included.
 func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 	m := &d.kernel.maps
-	for _, each := range []*ebpf.Map{m.Nics, m.Members4, m.Members6, m.Ids, m.Policies, m.Cidrs, m.Flows, m.HalfOpen, m.Events} {
+	for _, each := range []*ebpf.Map{m.Nics, m.Members4, m.Members6, m.Ids, m.Policies, m.Cidrs, m.Flows, m.HalfOpen, m.Fragments, m.Events} {
 		info, err := each.Info()
 		if err != nil {
 			return nil, err
@@ -40,7 +41,7 @@ func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 		id, _ := info.ID()
 		ids = append(ids, id)
 	}
-	for _, outer := range []*ebpf.Map{m.Policies, m.Cidrs, m.Flows, m.HalfOpen} {
+	for _, outer := range []*ebpf.Map{m.Policies, m.Cidrs, m.Flows, m.HalfOpen, m.Fragments} {
 		for index := range outer.MaxEntries() {
 			var id ebpf.MapID
 			if err := outer.Lookup(index, &id); errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -54,23 +55,54 @@ func (d *Datapath) MapIDs() (ids []ebpf.MapID, err error) {
 	return ids, nil
 }
 
-// PutFlows puts established UDP flows into the table of the only NIC.
+// PutFlows puts established UDP flows into the table of the only NIC, and as many that
+// are not settled and datagrams in fragments beside it.
 func (d *Datapath) PutFlows(live, expired int) error {
 	now := uint32(sinceBoot() >> 20)
-	for slot := range d.actual.Slots {
-		return within(d.kernel.maps.Flows, slot, live+expired, func(m *ebpf.Map) error {
-			for n := range live + expired {
-				flow := bpfFlow{State: bpfFlowStateFLOW_ESTABLISHED, LastSeen: now}
-				if n >= live {
-					flow.LastSeen -= 953 * 3600
-				}
-				key := bpfFlowKey{Protocol: 17, Rport: uint16(n)}
-				if err := m.Put(&key, &flow); err != nil {
-					return err
-				}
+	for n := range live + expired {
+		seen := now
+		if n >= live {
+			seen -= 953 * 3600
+		}
+		flow := bpfFlow{State: bpfFlowStateFLOW_ESTABLISHED, LastSeen: seen}
+		key := bpfFlowKey{Protocol: 17, Rport: uint16(n)}
+		datagram := bpfFragmentKey{Protocol: 17, Id: uint32(n)}
+		err := d.eachFlowMap(func(m *ebpf.Map) error {
+			if m.ValueSize() == uint32(binary.Size(bpfFragment{})) {
+				return m.Put(&datagram, &bpfFragment{Begun: seen})
 			}
-			return nil
+			return m.Put(&key, &flow)
 		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CountFlows counts what the only NIC's maps hold: flows, settled or not, and datagrams.
+func (d *Datapath) CountFlows() (n int, err error) {
+	err = d.eachFlowMap(func(m *ebpf.Map) error {
+		key := make([]byte, m.KeySize())
+		for err := m.NextKey(nil, key); ; err = m.NextKey(key, key) {
+			if errors.Is(err, ebpf.ErrKeyNotExist) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			n++
+		}
+	})
+	return n, err
+}
+
+func (d *Datapath) eachFlowMap(visit func(*ebpf.Map) error) error {
+	for slot := range d.actual.Slots {
+		for _, outer := range []*ebpf.Map{d.kernel.maps.Flows, d.kernel.maps.HalfOpen, d.kernel.maps.Fragments} {
+			if err := within(outer, slot, 1, visit); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

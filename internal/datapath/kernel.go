@@ -20,7 +20,15 @@ type kernel struct {
 }
 
 // innerSpecs are the shapes of the maps in maps of maps.
-type innerSpecs struct{ policies, cidrs, flows, halfOpen *ebpf.MapSpec }
+type innerSpecs struct{ policies, cidrs, flows, halfOpen, fragments *ebpf.MapSpec }
+
+func innerSpecsOf(spec *ebpf.CollectionSpec) innerSpecs {
+	inner := func(name string) *ebpf.MapSpec { return spec.Maps[name].InnerMap }
+	return innerSpecs{
+		policies: inner(bpfMapPolicies), cidrs: inner(bpfMapCidrs),
+		flows: inner(bpfMapFlows), halfOpen: inner(bpfMapHalfOpen), fragments: inner(bpfMapFragments),
+	}
+}
 
 // settle waits for a grace period if the phase must not meet what was written. The
 // kernel waits for one in every single update of a map of maps.
@@ -35,8 +43,8 @@ func (k *kernel) settle(before phase) error {
 	return nil
 }
 
-// openSlots readies slots for NICs that have no entry yet. What fragments a former
-// owner left there are of an older epoch.
+// openSlots readies slots for NICs that have no entry yet. Nothing that a former owner
+// left is there.
 func (k *kernel) openSlots(slots []uint32) error {
 	for _, slot := range slots {
 		if err := k.clearSlot(slot); err != nil {
@@ -48,6 +56,7 @@ func (k *kernel) openSlots(slots []uint32) error {
 	}
 	empty := func(*ebpf.Map, int) error { return nil }
 	return errors.Join(
+		fill(k.maps.Fragments, slots, k.inner.fragments, empty),
 		fill(k.maps.HalfOpen, slots, k.inner.halfOpen, empty),
 		fill(k.maps.Flows, slots, k.inner.flows, empty),
 	)
@@ -68,6 +77,7 @@ func (k *kernel) closeSlots(slots []uint32) error {
 	return errors.Join(
 		stub(k.maps.Flows, slots, k.stubs.flows),
 		stub(k.maps.HalfOpen, slots, k.stubs.halfOpen),
+		stub(k.maps.Fragments, slots, k.stubs.fragments),
 	)
 }
 

@@ -108,7 +108,7 @@ func within(outer *ebpf.Map, index uint32, writes int, write func(*ebpf.Map) err
 }
 
 // stubs are the empty maps at index 0 of each map of maps.
-type stubs struct{ policies, cidrs, flows, halfOpen *ebpf.Map }
+type stubs struct{ policies, cidrs, flows, halfOpen, fragments *ebpf.Map }
 
 // openStubs finds the stubs, and makes those that are not there yet.
 func openStubs(maps *bpfMaps, inner innerSpecs) (s stubs, err error) {
@@ -121,6 +121,7 @@ func openStubs(maps *bpfMaps, inner innerSpecs) (s stubs, err error) {
 		{maps.Cidrs, inner.cidrs, &s.cidrs},
 		{maps.Flows, inner.flows, &s.flows},
 		{maps.HalfOpen, inner.halfOpen, &s.halfOpen},
+		{maps.Fragments, inner.fragments, &s.fragments},
 	} {
 		if *each.to, err = openStub(each.outer, each.spec); err != nil {
 			return s, errors.Join(err, s.close())
@@ -147,5 +148,5 @@ func openStub(outer *ebpf.Map, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 }
 
 func (s stubs) close() error {
-	return errors.Join(s.policies.Close(), s.cidrs.Close(), s.flows.Close(), s.halfOpen.Close())
+	return errors.Join(s.policies.Close(), s.cidrs.Close(), s.flows.Close(), s.halfOpen.Close(), s.fragments.Close())
 }

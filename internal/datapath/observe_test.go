@@ -10,6 +10,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/datapath"
+	"github.com/gabion/gabion/internal/policy"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/gopacket/gopacket"
@@ -141,7 +142,7 @@ func TestExpiredFlowsAreCollected(t *testing.T) {
 	if err := h.PutFlows(3, 2); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []int{2, 0} {
+	for _, want := range []int{3 * 2, 0} { // settled flows, others and datagrams
 		got, err := h.CollectExpired()
 		if err != nil {
 			t.Fatal(err)
@@ -150,4 +151,51 @@ func TestExpiredFlowsAreCollected(t *testing.T) {
 			t.Errorf("%d flows collected, want %d", got, want)
 		}
 	}
+	if got := h.countFlows(t); got != 3*3 {
+		t.Errorf("%d are left, want %d", got, 3*3)
+	}
+}
+
+// TestSlotsStartEmpty: who gets the slot that somebody else had finds nothing in it.
+func TestSlotsStartEmpty(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{"tap0": addInterface(t, "tap0")}
+	h.apply(t, oneRule(gabion.Rule{}), links)
+	if err := h.PutFlows(3, 0); err != nil {
+		t.Fatal(err)
+	}
+	h.reopen(t)
+	h.apply(t, oneRule(gabion.Rule{}), links)
+	if got := h.countFlows(t); got != 3*3 {
+		t.Errorf("the NIC has %d flows after a restart, want %d", got, 3*3)
+	}
+	slot := h.slot(t)
+	h.apply(t, policy.NewView(), links)
+	h.reopen(t) // numbers are given from the first one on again
+	h.apply(t, oneRule(gabion.Rule{}), links)
+	if got := h.slot(t); got != slot {
+		t.Fatalf("the NIC is in slot %d, not in %d again", got, slot)
+	}
+	if got := h.countFlows(t); got != 0 {
+		t.Errorf("%d flows of the slot's last owner are left", got)
+	}
+}
+
+func (h *host) countFlows(t *testing.T) int {
+	t.Helper()
+	n, err := h.CountFlows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// slot is that of the only NIC.
+func (h *host) slot(t *testing.T) uint32 {
+	t.Helper()
+	for slot := range h.Expected().Slots {
+		return slot
+	}
+	t.Fatal("there is no NIC")
+	return 0
 }

@@ -70,12 +70,7 @@ func (d *Datapath) open(cfg Config) error {
 	}
 	d.programs, d.kernel.maps = objects.bpfPrograms, objects.bpfMaps
 	d.limits = limitsOf(spec)
-	d.kernel.inner = innerSpecs{
-		policies: spec.Maps[bpfMapPolicies].InnerMap,
-		cidrs:    spec.Maps[bpfMapCidrs].InnerMap,
-		flows:    spec.Maps[bpfMapFlows].InnerMap,
-		halfOpen: spec.Maps[bpfMapHalfOpen].InnerMap,
-	}
+	d.kernel.inner = innerSpecsOf(spec)
 	if d.kernel.stubs, err = openStubs(&d.kernel.maps, d.kernel.inner); err != nil {
 		return err
 	}

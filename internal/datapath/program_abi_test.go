@@ -63,8 +63,8 @@ func TestSizes(t *testing.T) {
 	}{
 		{bpfFlowKey{}, 40},
 		{bpfFlow{}, 40},
-		{bpfFragmentKey{}, 44},
-		{bpfFragment{}, 16},
+		{bpfFragmentKey{}, 40},
+		{bpfFragment{}, 20},
 		{bpfMember4Key{}, 8},
 		{bpfMember6Key{}, 20},
 		{bpfPolicyKey{}, 12},

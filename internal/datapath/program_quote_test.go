@@ -134,6 +134,26 @@ var icmpErrorLives = slices.Concat(
 			gets(refusal6.of(ip6(guest, stranger, routing, bytesAt(2, 0)(extension(protoUDP, 0, udp(7, 7)))), stranger, guest), gabion.DropDeniedIngress),
 			gets(refusal6.of(ip6(guest, stranger, protoUDP, udp(7, 7), numberAt(4, 0)), stranger, guest), gabion.PassICMPError),
 		}},
+		{"ICMP errors in fragments, until something is revoked", []step{
+			gets(ip4(peer, guest, protoUDP, udp(999, 53)), gabion.PassRule),
+			gets(errorPiece(1, 0), gabion.PassICMPError),
+			gets(errorPiece(1, 1), gabion.PassICMPError),
+			then((*programs).bump),
+			gets(errorPiece(1, 2), gabion.DropFragmentOrphan),
+			gets(errorPiece(2, 0), gabion.PassICMPError), // asked anew
+			gets(errorPiece(2, 1), gabion.PassICMPError),
+			then(func(w *programs) { w.rules.revoke(gabion.Ingress, peerGroup, gabion.UDP, 53, 16) }),
+			gets(errorPiece(2, 2), gabion.DropFragmentOrphan),
+			gets(errorPiece(3, 0), gabion.DropDeniedIngress),
+		}},
+		{"ICMP errors in fragments that a rule admits", []step{
+			then(func(w *programs) { w.rules.allow(ruleOut, gabion.Ingress, peerGroup, gabion.ICMP, 3<<8, 8) }),
+			gets(errorPiece(1, 0), gabion.PassRule),
+			then((*programs).bump),
+			gets(errorPiece(1, 1), gabion.PassRule), // judged like its first
+			then(func(w *programs) { w.rules.revoke(gabion.Ingress, peerGroup, gabion.ICMP, 3<<8, 8) }),
+			gets(errorPiece(1, 2), gabion.DropDeniedIngress),
+		}},
 		{"ICMP errors may be allowed by rules", []step{
 			gets(refusal4.of(ip4(guest, peer, protoUDP, udp(7, 7)), peer, guest), gabion.DropDeniedIngress),
 			then(func(w *programs) { w.rules.allow(ruleOut, gabion.Ingress, peerGroup, gabion.ICMP, 3<<8, 8) }),
@@ -144,4 +164,12 @@ var icmpErrorLives = slices.Concat(
 
 func refusals(name string, f func(refusal) []step) []life {
 	return []life{{"ICMP errors " + name, f(refusal4)}, {"ICMPv6 errors " + name, f(refusal6)}}
+}
+
+// errorPiece is one of the fragments of an error of the peer's that quotes an answer of the guest's.
+func errorPiece(id uint16, number int) []byte {
+	whole := icmp(3, 3, 0, quote(ip4(guest, peer, protoUDP, udp(53, 999, make([]byte, 40)...)))...)
+	const length = 40
+	whole = append(whole, make([]byte, 4*length)...)
+	return ip4(peer, guest, protoICMP, whole[number*length:(number+1)*length], fragment4(id, number*length, true))
 }

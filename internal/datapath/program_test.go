@@ -43,7 +43,8 @@ type programs struct {
 	now     time.Duration
 	skb     *skb      // context of the next frames
 	table   *ebpf.Map // the guest's flows
-	openers *ebpf.Map // those of its flows that nobody answered yet
+	openers *ebpf.Map // those of its flows that are not settled
+	pieces  *ebpf.Map // what is known of its datagrams in fragments
 	rules   *ruleset  // the guest's
 }
 
@@ -200,6 +201,7 @@ func (w *programs) attach(ifindex, slot, set uint32, m machine, flows uint32) *e
 	w.Helper()
 	table := w.inner(w.objects.Flows, bpfMapFlows, slot, flows)
 	w.openers = w.inner(w.objects.HalfOpen, bpfMapHalfOpen, slot, 0)
+	w.pieces = w.inner(w.objects.Fragments, bpfMapFragments, slot, 0)
 	w.put(w.objects.Nics, ifindex, nicOfMachine(ifindex, slot, set, m))
 	return table
 }
@@ -227,7 +229,7 @@ func newOrdinary(t testing.TB) *programs {
 func (w *programs) reset() {
 	w.Helper()
 	for _, m := range []*ebpf.Map{
-		w.table, w.openers, w.objects.Fragments, w.objects.Told, w.objects.Named,
+		w.table, w.openers, w.pieces, w.objects.Told, w.objects.Named,
 		w.objects.Members4, w.objects.Members6, w.rules.rules, w.rules.cidrs[0], w.rules.cidrs[1],
 	} {
 		emptyMap(w, m)
@@ -334,7 +336,7 @@ func staleScratch() []bpfPacket {
 	p.First.Reason, p.First.Next = bpfReason(gabion.PassICMPError), 8
 	p.NextOption = 40
 	p.Key.Protocol = 9
-	p.Datagram.Slot, p.Datagram.Protocol = 9, 9
+	p.Datagram.Id, p.Datagram.Protocol = 9, 9
 	all := make([]bpfPacket, ebpf.MustPossibleCPU())
 	for i := range all {
 		all[i] = p

@@ -224,11 +224,18 @@ func TestNICsDoNotMeet(t *testing.T) {
 	w.skb = at[1]
 	w.gets(answer, gabion.DropDeniedIngress)
 	w.sends(question, gabion.PassEgressOpen)
-	for port := range uint16(20_000) { // twice what fits
-		w.run(gabion.Egress, ip4(guest, stranger, protoTCP, tcp(port, 80, syn)))
+
+	w.skb = at[0]
+	w.sends(piece4(guest, peer, 1, 0, 16, true), gabion.PassFlow)
+	w.skb = at[1]
+	w.sends(piece4(guest, peer, 1, 16, 16, true), gabion.DropFragmentOrphan)
+	for n := range uint16(20_000) { // more than fits twice
+		w.run(gabion.Egress, ip4(guest, stranger, protoTCP, tcp(n, 80, syn)))
+		w.run(gabion.Egress, piece4(guest, peer, n, 0, 16, true))
 	}
 	w.skb = at[0]
 	w.gets(answer, gabion.PassFlow)
+	w.sends(piece4(guest, peer, 1, 16, 16, true), gabion.PassFlow)
 	w.skb = &skb{Ifindex: loopback}
 	w.gets(answer, gabion.DropNoPolicy)
 }

@@ -23,7 +23,7 @@
 #define MAX_CIDRS            65536 /* per policy set and direction */
 #define MAX_FLOWS            65536 /* per NIC */
 #define MAX_HALF_OPEN        8192 /* per NIC */
-#define MAX_FRAGMENTS        8192 /* per host */
+#define MAX_FRAGMENTS        1024 /* per NIC */
 #define MAX_TOLD             16384 /* per host */
 #define MAX_ADMITTED         16384 /* per host */
 #define MAX_NAMED            1024
@@ -190,9 +190,8 @@ struct flow {
 #define FLOW_END    8 /* end is known */
 #define FLOW_ACK    32 /* ack is known */
 
-/* fragments: LRU_HASH[fragment_key] -> fragment. What the first fragment said for those that follow. */
+/* fragments: ARRAY_OF_MAPS[slot] -> LRU_HASH[fragment_key] -> fragment. What the first fragment said for those that follow. */
 struct fragment_key {
-	__u32 slot;
 	struct address source;
 	struct address destination;
 	__be32 id;
@@ -204,6 +203,7 @@ struct fragment_key {
 struct fragment {
 	__u32 begun; /* ticks, as in flow */
 	__u32 next; /* where the next fragment is expected to begin */
+	__u32 epoch; /* that the first passed in */
 	__be16 sport;
 	__be16 dport;
 	__u8 protocol;
@@ -263,7 +263,7 @@ struct id_key {
 	__u8 id[16];
 };
 
-/* collect_expired's context: the NIC's slot in, what was found out. */
+/* collect_expired's context: the NIC's slot in; how many flows and datagrams were found out. */
 struct collection {
 	__u32 slot;
 	__u32 live;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Collecting flows that have expired. No packet sees them any more, but each
- * fills a place of its NIC's table until it is deleted.
+ * Collecting what has expired. No packet sees it any more, but a flow fills a
+ * place of its NIC's table until it is deleted; and all of it would be alive
+ * again 52 days later, when ticks have wrapped.
  */
 #ifndef GABION_COLLECT_H
 #define GABION_COLLECT_H
 
 #include "flow.h"
+#include "fragment.h"
 #include "maps.h"
 
 /* Nobody may be looking at a flow when it goes: a packet that found it alive has long passed by then. */
@@ -18,13 +20,31 @@ struct walk {
 	__u32 expired;
 };
 
+static __always_inline bool is_expired(struct walk *walk, __u32 begun, __u32 timeout)
+{
+	if (since(walk->now, begun) > timeout + GRACE)
+		return true;
+	walk->live++;
+	return false;
+}
+
+/* An LRU may give the element to another key while we look: what is deleted is the key that was looked at. */
 static long collect_flow(void *table, struct flow_key *key, struct flow *flow, struct walk *walk)
 {
-	__u32 timeout = timeout_of(key, flow->state);
+	struct flow_key found = *key;
 
-	if (since(walk->now, flow->last_seen) <= timeout + GRACE)
-		walk->live++;
-	else if (bpf_map_delete_elem(table, key) == 0)
+	barrier();
+	if (is_expired(walk, flow->last_seen, timeout_of(&found, flow->state)) && !bpf_map_delete_elem(table, &found))
+		walk->expired++;
+	return 0;
+}
+
+static long collect_datagram(void *table, struct fragment_key *key, struct fragment *fragment, struct walk *walk)
+{
+	struct fragment_key found = *key;
+
+	barrier();
+	if (is_expired(walk, fragment->begun, FRAGMENT_TIMEOUT) && !bpf_map_delete_elem(table, &found))
 		walk->expired++;
 	return 0;
 }

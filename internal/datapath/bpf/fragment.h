@@ -29,9 +29,14 @@ static __always_inline __u32 fragment_end(const struct packet *p)
 	return p->ip.fragment_offset + fragment_length(p);
 }
 
+/* What is known of datagrams whose fragments the NIC sends or gets. */
+static __always_inline void *datagrams_of(const struct packet *p)
+{
+	return bpf_map_lookup_elem(&fragments, &p->nic.slot);
+}
+
 static __always_inline void set_datagram(struct packet *p)
 {
-	p->datagram.slot = p->nic.slot;
 	p->datagram.source = p->ip.source;
 	p->datagram.destination = p->ip.destination;
 	p->datagram.id = p->ip.fragment_id;
@@ -69,6 +74,7 @@ static __always_inline void be_like_first(struct packet *p)
 CHECKED_ONCE enum reason place_fragment(struct packet *p)
 {
 	struct fragment *first;
+	void *datagrams;
 
 	if (!p)
 		return DROP_FRAGMENT_INVALID;
@@ -77,24 +83,28 @@ CHECKED_ONCE enum reason place_fragment(struct packet *p)
 	set_datagram(p);
 	if (p->ip.place == FIRST)
 		return REASON_NONE;
-	first = bpf_map_lookup_elem(&fragments, &p->datagram);
+	datagrams = datagrams_of(p);
+	if (!datagrams)
+		return DROP_FRAGMENT_ORPHAN;
+	first = bpf_map_lookup_elem(datagrams, &p->datagram);
 	if (!first)
 		return DROP_FRAGMENT_ORPHAN;
 	p->first = *first;
 	if (since(p->now, p->first.begun) > FRAGMENT_TIMEOUT || p->ip.fragment_offset > p->first.next)
 		return DROP_FRAGMENT_ORPHAN;
 	if (p->ip.fragment_offset < p->first.next) {
-		bpf_map_delete_elem(&fragments, &p->datagram);
+		bpf_map_delete_elem(datagrams, &p->datagram);
 		return DROP_FRAGMENT_INVALID;
 	}
 	be_like_first(p);
 	return REASON_NONE;
 }
 
-static __always_inline void expect_more(struct packet *p, enum reason reason)
+static __always_inline void expect_more(struct packet *p, void *datagrams, enum reason reason)
 {
 	if (p->ip.place == FIRST) {
 		p->first.begun = p->now;
+		p->first.epoch = p->epoch;
 		p->first.protocol = p->ip.protocol;
 		p->first.sport = p->ip.sport;
 		p->first.dport = p->ip.dport;
@@ -103,18 +113,23 @@ static __always_inline void expect_more(struct packet *p, enum reason reason)
 		p->first.reason = reason;
 	}
 	p->first.next = fragment_end(p);
-	bpf_map_update_elem(&fragments, &p->datagram, &p->first, BPF_ANY);
+	bpf_map_update_elem(datagrams, &p->datagram, &p->first, BPF_ANY);
 }
 
 /* Keeps what the rest of the datagram needs to know of the fragment's verdict. */
 CHECKED_ONCE int follow_fragment(struct packet *p, enum reason reason)
 {
+	void *datagrams;
+
 	if (!p)
 		return 0;
+	datagrams = datagrams_of(p);
+	if (!datagrams)
+		return 0;
 	if (passes(reason) && p->ip.more)
-		expect_more(p, reason);
+		expect_more(p, datagrams, reason);
 	else if (passes(reason) || p->ip.place == FIRST)
-		bpf_map_delete_elem(&fragments, &p->datagram);
+		bpf_map_delete_elem(datagrams, &p->datagram);
 	return 0;
 }
 

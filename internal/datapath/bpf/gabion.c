@@ -82,7 +82,7 @@ static __always_inline enum reason judge_frame(struct __sk_buff *skb, struct pac
 static __always_inline enum reason judge_packet(struct __sk_buff *skb, struct packet *p)
 {
 	if (p->ip.place == LATER && p->first.reason == PASS_ICMP_ERROR)
-		return PASS_ICMP_ERROR;
+		return p->first.epoch == p->epoch ? PASS_ICMP_ERROR : DROP_FRAGMENT_ORPHAN;
 	if (p->ip.place != LATER && is_error(&p->ip) && is_error_of_live_flow(skb, p))
 		return PASS_ICMP_ERROR;
 	set_key(p, &p->ip, p->direction);
@@ -226,13 +226,19 @@ int to_instance(struct __sk_buff *skb)
 SEC("syscall")
 int collect_expired(struct collection *collection)
 {
+	struct walk walk = { .now = now_ns() >> TICK_BITS }; /* no coarse clock here */
 	__u32 slot = collection->slot;
-	void *table = bpf_map_lookup_elem(&flows, &slot);
-	struct walk walk = { .now = now_ns() >> TICK_BITS };
+	void *table;
 
-	if (!table)
-		return 0;
-	bpf_for_each_map_elem(table, collect_flow, &walk, 0);
+	table = bpf_map_lookup_elem(&flows, &slot);
+	if (table)
+		bpf_for_each_map_elem(table, collect_flow, &walk, 0);
+	table = bpf_map_lookup_elem(&half_open, &slot);
+	if (table)
+		bpf_for_each_map_elem(table, collect_flow, &walk, 0);
+	table = bpf_map_lookup_elem(&fragments, &slot);
+	if (table)
+		bpf_for_each_map_elem(table, collect_datagram, &walk, 0);
 	collection->live = walk.live;
 	collection->expired = walk.expired;
 	return 0;

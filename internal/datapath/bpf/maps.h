@@ -134,11 +134,19 @@ struct {
 	__array(values, struct openers);
 } half_open SEC(".maps");
 
-struct {
+/* An LRU for each NIC, like half_open. */
+struct datagrams {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_FRAGMENTS);
 	__type(key, struct fragment_key);
 	__type(value, struct fragment);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_NICS);
+	__type(key, __u32);
+	__array(values, struct datagrams);
 } fragments SEC(".maps");
 
 struct {
