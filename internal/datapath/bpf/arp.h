@@ -8,12 +8,12 @@
 #include "nic.h"
 #include "packet.h"
 
-#define ARP_ETHERNET   1
-#define ARP_REQUEST    1
-#define ARP_REPLY      2
-#define RARP_REQUEST   3
-#define RARP_BURST     10
-#define RARP_INTERVAL  1000000000ULL
+#define ARP_ETHERNET  1
+#define ARP_REQUEST   1
+#define ARP_REPLY     2
+#define RARP_REQUEST  3
+#define RARP_BURST    10
+#define RARP_INTERVAL 1000000000ULL
 
 struct arp {
 	__be16 hardware;

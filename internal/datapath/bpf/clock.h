@@ -10,7 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define TICK_BITS 20 /* a tick is 2^20 ns */
-#define TICKS(s)  ((__u32)((s) * 1000000000ULL >> TICK_BITS))
+#define TICKS(s)  ((__u32)(1000000000ULL * (s) >> TICK_BITS))
 #define SECOND    TICKS(1)
 
 /*

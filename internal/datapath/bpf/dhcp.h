@@ -48,25 +48,25 @@ static __always_inline enum reason dhcp_from_instance(struct __sk_buff *skb, str
 
 	if (!load_bootp(skb, p, &bootp))
 		return DROP_MALFORMED;
-	if (bootp.operation != BOOTP_REQUEST || bootp.hardware != BOOTP_ETHERNET ||
-	    bootp.hardware_length != ETH_ALEN || !same_mac(bootp.client_mac, p->nic.mac))
+	if (bootp.operation != BOOTP_REQUEST || bootp.hardware != BOOTP_ETHERNET || bootp.hardware_length != ETH_ALEN ||
+	    !same_mac(bootp.client_mac, p->nic.mac))
 		return DROP_DHCP_SPOOF;
 	return PASS_DHCP;
 }
 
 static __always_inline bool is_from_dhcp_server_port(struct packet *p)
 {
-	return p->ip.protocol == IPPROTO_UDP && (p->ip.sport == bpf_htons(DHCP_SERVER_PORT) ||
-						 p->ip.sport == bpf_htons(DHCPV6_SERVER_PORT));
+	return p->ip.protocol == IPPROTO_UDP &&
+	       (p->ip.sport == bpf_htons(DHCP_SERVER_PORT) || p->ip.sport == bpf_htons(DHCPV6_SERVER_PORT));
 }
 
 static __always_inline bool is_dhcp_answer(struct __sk_buff *skb, struct packet *p)
 {
 	struct bootp bootp;
 
-	return p->ip.version == 4 && is_udp(&p->ip, DHCP_SERVER_PORT, DHCP_CLIENT_PORT) &&
-	       load_bootp(skb, p, &bootp) && bootp.operation == BOOTP_REPLY &&
-	       bootp.hardware_length == ETH_ALEN && same_mac(bootp.client_mac, p->nic.mac) &&
+	return p->ip.version == 4 && is_udp(&p->ip, DHCP_SERVER_PORT, DHCP_CLIENT_PORT) && load_bootp(skb, p, &bootp) &&
+	       bootp.operation == BOOTP_REPLY && bootp.hardware_length == ETH_ALEN &&
+	       same_mac(bootp.client_mac, p->nic.mac) &&
 	       is_named(&p->ip.source, NAMED_DHCP_SERVER, CONFIG_HAS_DHCP_SERVERS);
 }
 
@@ -74,10 +74,9 @@ static __always_inline bool is_dhcpv6_request(struct packet *p)
 {
 	const struct address *to = &p->ip.destination; /* ff02::1:2 */
 
-	return p->ip.version == 6 && p->ip.place == WHOLE &&
-	       is_udp(&p->ip, DHCPV6_CLIENT_PORT, DHCPV6_SERVER_PORT) && word(to, 0) == bpf_htonl(0xff020000) &&
-	       word(to, 1) == 0 && word(to, 2) == 0 && word(to, 3) == bpf_htonl(0x00010002) &&
-	       is_own_link_local(p, &p->ip.source);
+	return p->ip.version == 6 && p->ip.place == WHOLE && is_udp(&p->ip, DHCPV6_CLIENT_PORT, DHCPV6_SERVER_PORT) &&
+	       word(to, 0) == bpf_htonl(0xff020000) && word(to, 1) == 0 && word(to, 2) == 0 &&
+	       word(to, 3) == bpf_htonl(0x00010002) && is_own_link_local(p, &p->ip.source);
 }
 
 static __always_inline bool is_dhcpv6_answer(struct packet *p)

@@ -70,8 +70,7 @@ static __always_inline __u32 packets_in(struct __sk_buff *skb, const struct pack
 /* A packet that may begin a flow. */
 static __always_inline bool opens(const struct packet *p)
 {
-	return p->ip.protocol != IPPROTO_TCP ||
-	       (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+	return p->ip.protocol != IPPROTO_TCP || (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
 
 /* Of ICMP there are only flows of echo. */
@@ -192,8 +191,7 @@ static __always_inline bool is_reset_in_window(const struct packet *p, const str
 	const __u32 side = side_of(p), other = !side;
 
 	if (flow->state == FLOW_HALF_OPEN && direction_of(flow) == other)
-		return p->tcp_flags & TCP_ACK && flow->flags & FLOW_END << other &&
-		       p->ack == flow->end[other];
+		return p->tcp_flags & TCP_ACK && flow->flags & FLOW_END << other && p->ack == flow->end[other];
 	return flow->flags & FLOW_END << side && flow->flags & FLOW_ACK << other &&
 	       in_order(flow->ack[other], p->seq) && in_order(p->seq, flow->end[side]);
 }

@@ -38,8 +38,8 @@ struct nd_option {
 
 static __always_inline bool is_mld_report(const struct layers *ip)
 {
-	return is_icmpv6(ip) && (ip->icmp_type == MLD_REPORT || ip->icmp_type == MLD_DONE ||
-				 ip->icmp_type == MLD2_REPORT);
+	return is_icmpv6(ip) &&
+	       (ip->icmp_type == MLD_REPORT || ip->icmp_type == MLD_DONE || ip->icmp_type == MLD2_REPORT);
 }
 
 /* A router's. Without it bridges that watch MLD forget whom to bring neighbour solicitations. */

@@ -75,9 +75,9 @@ static __always_inline bool is_eui64(const struct packet *p, const struct addres
 {
 	const __u8 *mac = p->nic.mac;
 
-	return word(a, 0) == bpf_htonl(0xfe800000) && word(a, 1) == 0 && is_of_mac(a) &&
-	       a->bytes[8] == (mac[0] ^ 2) && a->bytes[9] == mac[1] && a->bytes[10] == mac[2] &&
-	       a->bytes[13] == mac[3] && a->bytes[14] == mac[4] && a->bytes[15] == mac[5];
+	return word(a, 0) == bpf_htonl(0xfe800000) && word(a, 1) == 0 && is_of_mac(a) && a->bytes[8] == (mac[0] ^ 2) &&
+	       a->bytes[9] == mac[1] && a->bytes[10] == mac[2] && a->bytes[13] == mac[3] && a->bytes[14] == mac[4] &&
+	       a->bytes[15] == mac[5];
 }
 
 /* Tells whether the instance looks for the link-local address, and since when. */

@@ -15,7 +15,7 @@
 #include "abi.h"
 #include "reasons.h"
 
-#define BROADCAST    0xffffffff
+#define BROADCAST         0xffffffff
 #define IPPROTO_IPV4_ICMP 1
 #define IPPROTO_IPV6_ICMP 58
 
@@ -73,7 +73,7 @@ struct packet {
 	__u32 payload; /* TCP and UDP, behind their headers */
 	__u8 tcp_flags;
 	__u8 options[40]; /* IPv4 */
-	volatile __u8 next_option; /* where it begins; volatile, or the verifier would follow its every value */
+	volatile __u8 next_option; /* volatile: the verifier would follow its every value */
 	struct event event; /* as it is sent */
 };
 
@@ -115,8 +115,7 @@ static __always_inline bool load(struct __sk_buff *skb, __u32 offset, void *to, 
 }
 
 /* The same, where the bytes must belong to the IP packet. */
-static __always_inline bool load_of(struct __sk_buff *skb, const struct layers *ip, __u32 offset, void *to,
-				    __u32 size)
+static __always_inline bool load_of(struct __sk_buff *skb, const struct layers *ip, __u32 offset, void *to, __u32 size)
 {
 	return offset + size <= ip->end && load(skb, offset, to, size);
 }

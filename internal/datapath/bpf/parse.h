@@ -14,7 +14,7 @@
 
 #include "packet.h"
 
-#define IPV4_OPTIONS      40 /* bytes, at most */
+#define IPV4_OPTIONS 40 /* bytes, at most */
 
 #define EXTENSION_HEADERS 8 /* at most */
 #define HOP_BY_HOP        0
@@ -80,8 +80,7 @@ static __always_inline enum reason parse_ipv4_options(struct __sk_buff *skb, str
 			continue;
 		if (type == IPOPT_END)
 			break;
-		if (i + 1 == length || i + 1 == IPV4_OPTIONS || p->options[i + 1] < 2 ||
-		    i + p->options[i + 1] > length)
+		if (i + 1 == length || i + 1 == IPV4_OPTIONS || p->options[i + 1] < 2 || i + p->options[i + 1] > length)
 			return DROP_MALFORMED;
 		if (type == IPOPT_LSRR || type == IPOPT_SSRR)
 			return DROP_SOURCE_ROUTE;
@@ -132,8 +131,7 @@ static __always_inline enum reason parse_ipv4(struct __sk_buff *skb, struct pack
 
 static __always_inline bool is_extension(__u8 protocol)
 {
-	return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == FRAGMENT ||
-	       protocol == DESTINATION;
+	return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == FRAGMENT || protocol == DESTINATION;
 }
 
 /* One header, in the page's order: is it a ninth, is it out of place, is it whole, is it one that we refuse. */
