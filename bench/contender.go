@@ -16,6 +16,7 @@ type scene struct {
 	protocol         gabion.Protocol // of the rules
 	sending          netip.Addr      // owned by the sender
 	receiving        netip.Addr      // owned by the receiver
+	taps             []*lab.Tap      // that fill the host
 }
 
 // Ports of the receiver. The last of the rules admits the sender to all from firstPort on.

@@ -118,6 +118,16 @@ func (f *flooder) send() (int, error) {
 	return 0, fmt.Errorf("send frames: %w", errno)
 }
 
+// sendAll sends a batch of these.
+func (f *flooder) sendAll(frames [][]byte) error {
+	f.load(frames)
+	n, err := f.send()
+	if err == nil && n < batch {
+		err = fmt.Errorf("send frames: %d of %d were sent", n, batch)
+	}
+	return err
+}
+
 // flood sends for a while on the core it is called on; vary may change the
 // frames between batches. It tells how many were sent.
 func (f *flooder) flood(duration time.Duration, vary func(frames *[batch][]byte)) (sent int, err error) {

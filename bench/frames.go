@@ -108,14 +108,14 @@ func (s *scene) frames(from source, to uint16) [][]byte {
 	return frames
 }
 
-// establish sends frames there and back.
+// establish sends frames there, back and there again.
 func (s *scene) establish() error {
 	there := s.frames(owned, port)
 	back := make([][]byte, len(there))
 	for i := range there {
 		back[i] = udpFrame(addressing{s.receiver.MAC, s.receiving, port}, addressing{s.sender.MAC, s.sending, firstPort + uint16(i)})
 	}
-	return errors.Join(sendBatch(s.sender, there), sendBatch(s.receiver, back))
+	return errors.Join(sendBatch(s.sender, there), sendBatch(s.receiver, back), sendBatch(s.sender, there))
 }
 
 // framesPass sends a batch. Hosts have other things to say to each other too.
@@ -127,15 +127,19 @@ func framesPass(s *scene, from source, to uint16) (bool, error) {
 }
 
 func sendBatch(from *lab.Guest, frames [][]byte) error {
-	return from.Namespace().Do(func() error {
-		f, err := newFlooder("eth0")
-		if err != nil {
-			return err
-		}
-		f.load(frames)
-		_, err = f.send()
-		return errors.Join(err, f.close())
+	f, err := flooderOf(from)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.sendAll(frames), f.close())
+}
+
+func flooderOf(g *lab.Guest) (f *flooder, err error) {
+	err = g.Namespace().Do(func() error {
+		f, err = newFlooder("eth0")
+		return err
 	})
+	return f, err
 }
 
 // received counts the frames that the receiver got so far.

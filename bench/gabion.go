@@ -19,32 +19,42 @@ import (
 	"github.com/gabion/gabion/internal/policy"
 )
 
+// organization is whose everything is.
+const organization = "bench"
+
 // gabionPolicy is the product itself, without server and agent.
-func gabionPolicy(s *scene, rules int) (func() error, error) {
-	dir := filepath.Join("/sys/fs/bpf/gabion", s.host.Namespace().Name)
+func gabionPolicy(s *scene, rules int) (tearDown func() error, err error) {
+	return s.enforce(s.view(rules), s.sender.Interface, s.receiver.Interface)
+}
+
+// enforce has the host enforce a view at those of its interfaces.
+func (s *scene) enforce(view *policy.View, names ...string) (tearDown func() error, err error) {
 	var dp *datapath.Datapath
-	err := s.host.Namespace().Do(func() (err error) {
-		if dp, err = datapath.Open(datapath.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	err = s.host.Namespace().Do(func() (err error) {
+		if dp, err = datapath.Open(datapath.Config{Dir: s.pins(), Log: slog.New(slog.DiscardHandler)}); err != nil {
 			return err
 		}
-		links, err := interfaces(s.sender.Interface, s.receiver.Interface)
+		links, err := interfaces(names...)
 		if err != nil {
 			return err
 		}
-		return dp.Apply(context.Background(), s.view(rules), links)
+		return dp.Apply(context.Background(), view, links)
 	})
-	tearDown := func() error {
+	tearDown = func() error {
 		var err error
 		if dp != nil {
 			err = dp.Close()
 		}
-		return errors.Join(err, datapath.Remove(dir))
+		return errors.Join(err, datapath.Remove(s.pins()))
 	}
 	if err != nil {
 		return nil, errors.Join(err, tearDown())
 	}
 	return tearDown, nil
 }
+
+// pins is the directory of the host's links and maps.
+func (s *scene) pins() string { return filepath.Join("/sys/fs/bpf/gabion", s.host.Namespace().Name) }
 
 func interfaces(names ...string) (map[string]int, error) {
 	indexes := map[string]int{}
@@ -60,7 +70,6 @@ func interfaces(names ...string) (map[string]int, error) {
 
 // view is the policy of the scene as a server would send it.
 func (s *scene) view(rules int) *policy.View {
-	const organization = "bench"
 	view := policy.NewView()
 	view.Revision = 1
 	for name, guest := range map[string]*gabion.NIC{

@@ -92,8 +92,14 @@ func newSuites(l *lab.Lab) ([]suite, error) {
 	if err := errors.Join(forgetConnections(sender), forgetConnections(receiver)); err != nil {
 		return nil, err
 	}
-	frames := scene{host, sender, receiver, gabion.UDP, netip.MustParseAddr("10.77.0.201"), netip.MustParseAddr("10.77.0.202")}
-	connections := scene{host, sender, receiver, gabion.TCP, sender.Addr4, receiver.Addr4}
+	frames := scene{
+		host: host, sender: sender, receiver: receiver, protocol: gabion.UDP,
+		sending: netip.MustParseAddr("10.77.0.201"), receiving: netip.MustParseAddr("10.77.0.202"),
+	}
+	connections := scene{
+		host: host, sender: sender, receiver: receiver, protocol: gabion.TCP,
+		sending: sender.Addr4, receiving: receiver.Addr4,
+	}
 	return []suite{
 		{"frames", frames, frameRules, framesPass, []source{owned, forged}, []workload{flood(established), flood(newFlows), flood(mixed)}},
 		{"connections", connections, connectionRules, connects, []source{owned}, []workload{connecting, streaming, pingPong}},
