@@ -90,7 +90,7 @@ type joining struct {
 	redeem func(hash [32]byte) (string, error)
 }
 
-func (j joining) RedeemJoinToken(_ context.Context, hash [32]byte, _ time.Time) (string, error) {
+func (j joining) RedeemJoinToken(_ context.Context, hash [32]byte, _ time.Time, _ [32]byte) (string, error) {
 	return j.redeem(hash)
 }
 

@@ -2,8 +2,8 @@ package feed
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -41,17 +41,42 @@ func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 	return g
 }
 
-// hostOf is the host that the caller's verified certificate names.
-func hostOf(ctx context.Context) (string, error) {
+// caller is who a host proved to be.
+type caller struct {
+	host        string
+	certificate [32]byte // SHA-256
+}
+
+// callerOf is the host that the verified certificate names.
+func callerOf(ctx context.Context) (caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return "", gabion.Forbidden("the caller is not known")
+		return caller{}, gabion.Forbidden("the caller is not known")
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.VerifiedChains) == 0 {
-		return "", gabion.Forbidden("a certificate is needed: join first")
+		return caller{}, gabion.Forbidden("a certificate is needed: join first")
 	}
-	return pki.HostOf(info.State.VerifiedChains[0][0])
+	cert := info.State.VerifiedChains[0][0]
+	host, err := pki.HostOf(cert)
+	return caller{host, sha256.Sum256(cert.Raw)}, err
+}
+
+// admit is the host that calls, if the store knows it by its certificate.
+func (s *Server) admit(ctx context.Context) (string, error) {
+	c, err := callerOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.host, orDeleted(c.host, s.store.AdmitHost(ctx, c.host, c.certificate))
+}
+
+// orDeleted is the error of a call to the store, as a host that was deleted has to read it.
+func orDeleted(host string, err error) error {
+	if gabion.CodeOf(err) == gabion.CodeNotFound {
+		return errDeleted(host)
+	}
+	return err
 }
 
 // Join trades a token for a certificate. The certificate is made first, so that
@@ -65,7 +90,7 @@ func (s *Server) Join(ctx context.Context, m *feedpb.JoinRequest) (*feedpb.JoinR
 	if err != nil {
 		return nil, toStatus(s.log, err)
 	}
-	host, err := s.store.RedeemJoinToken(ctx, token.Hash(), time.Now())
+	host, err := s.store.RedeemJoinToken(ctx, token.Hash(), time.Now(), sha256.Sum256(cert))
 	if err != nil {
 		return nil, toStatus(s.log, err)
 	}
@@ -86,21 +111,17 @@ func (s *Server) Renew(ctx context.Context, m *feedpb.RenewRequest) (*feedpb.Joi
 }
 
 func (s *Server) renew(ctx context.Context, m *feedpb.RenewRequest) (*feedpb.JoinReply, error) {
-	host, err := hostOf(ctx)
+	c, err := callerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
-	hosts, _, err := s.store.Hosts(ctx)
+	cert, err := s.authority.SignHost(c.host, m.Csr)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(hosts, func(h gabion.Host) bool { return h.Name == host }) {
-		return nil, errDeleted(host)
+	if err := s.store.RenewHost(ctx, c.host, c.certificate, sha256.Sum256(cert)); err != nil {
+		return nil, orDeleted(c.host, err)
 	}
-	cert, err := s.authority.SignHost(host, m.Csr)
-	if err != nil {
-		return nil, err
-	}
-	s.log.Info("host renewed its certificate", "host", host)
-	return &feedpb.JoinReply{Certificate: cert, Ca: s.authority.Raw(), Host: host}, nil
+	s.log.Info("host renewed its certificate", "host", c.host)
+	return &feedpb.JoinReply{Certificate: cert, Ca: s.authority.Raw(), Host: c.host}, nil
 }

@@ -165,3 +165,36 @@ func TestRenew(t *testing.T) {
 		t.Errorf("a deleted host: got %v, want it forbidden", err)
 	}
 }
+
+// Whoever has stolen a certificate has to steal the next one, too.
+func TestCertificateOfAnEarlierJoinOpensNothing(t *testing.T) {
+	z := newZone(t, populated())
+	join := func() *pki.Identity {
+		id, err := feed.Join(context.Background(), z.addr, z.mint(t, "hv1", time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	stolen := join()
+	z.deleteHost("hv1")
+	own := join()
+
+	stream := rawStream(t, z, stolen)
+	if err := stream.Send(hello("", 0)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("sync: got %v, %v; want it forbidden", m, err)
+	}
+	if _, err := feed.RenewIdentity(context.Background(), z.addr, stolen); gabion.CodeOf(err) != gabion.CodeForbidden {
+		t.Errorf("renew: got %v, want it forbidden", err)
+	}
+	renewed, err := feed.RenewIdentity(context.Background(), z.addr, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver()
+	startHost(t, z, feed.ClientConfig{Identity: renewed, Receiver: r})
+	r.await(t, "replace")
+}

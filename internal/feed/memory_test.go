@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type memory struct {
 	running  map[string]bool
 	tokens   map[[32]byte]gabion.JoinToken
 	hosts    map[string]gabion.Host
+	certs    map[string][][32]byte // by host: those that it is known by
 	watches  map[chan feed.Event]bool
 	observes func() error // what SaveObserved waits for and fails with, if anything
 }
@@ -32,7 +34,7 @@ func newMemory() *memory {
 		epoch: "first", revision: 1,
 		groups: map[string]*gabion.Group{}, rules: map[string]*gabion.Rule{}, inst: map[string]*gabion.Instance{},
 		statuses: map[string]gabion.HostStatus{}, running: map[string]bool{},
-		tokens: map[[32]byte]gabion.JoinToken{}, hosts: map[string]gabion.Host{},
+		tokens: map[[32]byte]gabion.JoinToken{}, hosts: map[string]gabion.Host{}, certs: map[string][][32]byte{},
 		watches: map[chan feed.Event]bool{},
 	}
 }
@@ -135,14 +137,27 @@ func (m *memory) Watch(ctx context.Context, _ int64) <-chan feed.Event {
 	return w
 }
 
-func (m *memory) Hosts(context.Context) ([]gabion.Host, []gabion.HostStatus, error) {
+// AdmitHost admits any certificate of a host that the test itself has put there.
+func (m *memory) AdmitHost(_ context.Context, host string, certificate [32]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var hosts []gabion.Host
-	for _, h := range m.hosts {
-		hosts = append(hosts, h)
+	if _, ok := m.hosts[host]; !ok {
+		return gabion.NotFound("host", host)
 	}
-	return hosts, nil, nil
+	if known := m.certs[host]; known != nil && !slices.Contains(known, certificate) {
+		return gabion.Forbidden("it has joined again")
+	}
+	return nil
+}
+
+func (m *memory) RenewHost(ctx context.Context, host string, current, next [32]byte) error {
+	if err := m.AdmitHost(ctx, host, current); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.certs[host] = [][32]byte{current, next}
+	return nil
 }
 
 func (m *memory) SaveStatus(_ context.Context, s gabion.HostStatus) error {
@@ -169,7 +184,7 @@ func (m *memory) SaveObserved(_ context.Context, _ string, running map[string]bo
 	return nil
 }
 
-func (m *memory) RedeemJoinToken(_ context.Context, hash [32]byte, at time.Time) (string, error) {
+func (m *memory) RedeemJoinToken(_ context.Context, hash [32]byte, at time.Time, certificate [32]byte) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	token, ok := m.tokens[hash]
@@ -181,6 +196,7 @@ func (m *memory) RedeemJoinToken(_ context.Context, hash [32]byte, at time.Time)
 	}
 	delete(m.tokens, hash)
 	m.hosts[token.Host] = gabion.Host{Name: token.Host}
+	m.certs[token.Host] = [][32]byte{certificate}
 	return token.Host, nil
 }
 

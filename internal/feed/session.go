@@ -81,7 +81,7 @@ func (s *session) resync() {
 func (s *session) end(cause error) { s.cancel(cause) }
 
 func errDeleted(host string) error {
-	return gabion.Forbidden("host %q was deleted: join it again with a new token", host)
+	return gabion.Forbidden("host %q was deleted: to join it again, remove identity.pem from its state directory and start its agent with a new token", host)
 }
 
 func errReplaced(host string) error {
@@ -98,7 +98,7 @@ func (s *Server) Sync(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedp
 }
 
 func (s *Server) sync(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedpb.ServerMessage]) error {
-	host, err := hostOf(stream.Context())
+	host, err := s.admit(stream.Context())
 	if err != nil {
 		return err
 	}

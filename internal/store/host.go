@@ -13,7 +13,8 @@ import (
 )
 
 type hostRecord struct {
-	Created time.Time `json:"created"`
+	Created      time.Time `json:"created"`
+	Certificates []string  `json:"certificates"` // SHA-256, hexadecimal
 }
 
 type statusRecord struct {
@@ -23,12 +24,17 @@ type statusRecord struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-func decodeHost(kv *mvccpb.KeyValue) (gabion.Host, error) {
+func decodeHostRecord(kv *mvccpb.KeyValue) (hostRecord, error) {
 	var r hostRecord
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return gabion.Host{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return hostRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
 	}
-	return gabion.Host{Name: placeOf(kv.Key).rest, Created: r.Created}, nil
+	return r, nil
+}
+
+func decodeHost(kv *mvccpb.KeyValue) (gabion.Host, error) {
+	r, err := decodeHostRecord(kv)
+	return gabion.Host{Name: placeOf(kv.Key).rest, Created: r.Created}, err
 }
 
 func decodeStatus(kv *mvccpb.KeyValue) (gabion.HostStatus, error) {

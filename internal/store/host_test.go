@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -21,9 +22,9 @@ func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
 	refused(t, w.CreateJoinToken(ctx, gabion.JoinToken{Host: "../hv1"}), gabion.CodeInvalid, "host")
 
 	expired := create(1, at)
-	_, err := w.RedeemJoinToken(ctx, expired, at)
+	_, err := w.RedeemJoinToken(ctx, expired, at, [32]byte{})
 	refused(t, err, gabion.CodeForbidden, "expired")
-	_, err = w.RedeemJoinToken(ctx, [32]byte{9}, at)
+	_, err = w.RedeemJoinToken(ctx, [32]byte{9}, at, [32]byte{})
 	refused(t, err, gabion.CodeForbidden, "unknown")
 	if hosts, _, _ := w.Hosts(ctx); len(hosts) != 0 {
 		t.Fatalf("joined without a token: %v", hosts)
@@ -31,7 +32,7 @@ func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
 
 	good := create(2, at.Add(time.Minute)) // sweeps the expired one away
 	won := 0
-	for _, err := range together(20, func(int) error { _, err := w.RedeemJoinToken(ctx, good, at); return err }) {
+	for _, err := range together(20, func(int) error { _, err := w.RedeemJoinToken(ctx, good, at, [32]byte{}); return err }) {
 		if err == nil {
 			won++
 		} else {
@@ -41,7 +42,7 @@ func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
 	if won != 1 {
 		t.Errorf("the token was good for %d", won)
 	}
-	_, err = w.RedeemJoinToken(ctx, expired, at.Add(-time.Hour))
+	_, err = w.RedeemJoinToken(ctx, expired, at.Add(-time.Hour), [32]byte{})
 	refused(t, err, gabion.CodeForbidden, "unknown")
 }
 
@@ -57,6 +58,40 @@ func TestHostKeepsItsAgeWhenItJoinsAgain(t *testing.T) {
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestOnlyTheCertificatesOfTheLastJoinAreGood(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	first, renewed, lost, second := [32]byte{1}, [32]byte{2}, [32]byte{3}, [32]byte{4}
+	good := func(want ...[32]byte) {
+		t.Helper()
+		for _, c := range [][32]byte{first, renewed, lost, second} {
+			if err := w.AdmitHost(ctx, "hv1", c); slices.Contains(want, c) {
+				must(t, err)
+			} else {
+				refused(t, err, gabion.CodeForbidden, "hv1", "joined again")
+			}
+		}
+	}
+	refused(t, w.AdmitHost(ctx, "hv1", first), gabion.CodeNotFound, "hv1")
+	refused(t, w.RenewHost(ctx, "hv1", first, renewed), gabion.CodeNotFound, "hv1")
+	w.joinWith("hv1", first)
+	good(first)
+	must(t, w.RenewHost(ctx, "hv1", first, lost)) // the answer never arrives
+	good(first, lost)
+	must(t, w.RenewHost(ctx, "hv1", first, renewed))
+	good(first, renewed)
+	must(t, w.RenewHost(ctx, "hv1", renewed, second))
+	good(renewed, second)
+	refused(t, w.RenewHost(ctx, "hv1", first, lost), gabion.CodeForbidden, "hv1")
+
+	w.joinWith("hv1", first)
+	good(first)
+	must(t, w.DeleteHost(ctx, "hv1"))
+	w.joinWith("hv1", second)
+	good(second)
 }
 
 func TestStatusGoesWithItsHost(t *testing.T) {

@@ -83,10 +83,16 @@ func (w *world) instance(name string, groups ...string) string {
 // host joins a host.
 func (w *world) host(name string) {
 	w.t.Helper()
+	w.joinWith(name, [32]byte{1})
+}
+
+// joinWith joins a host that gets the certificate.
+func (w *world) joinWith(name string, certificate [32]byte) {
+	w.t.Helper()
 	hash := [32]byte{1, 2, 3}
 	at := time.Now()
 	must(w.t, w.CreateJoinToken(w.t.Context(), gabion.JoinToken{Host: name, Hash: hash, Expires: at.Add(time.Minute)}))
-	if _, err := w.RedeemJoinToken(w.t.Context(), hash, at); err != nil {
+	if _, err := w.RedeemJoinToken(w.t.Context(), hash, at, certificate); err != nil {
 		w.t.Fatal(err)
 	}
 }

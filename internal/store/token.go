@@ -52,8 +52,9 @@ func (s *Store) CreateJoinToken(ctx context.Context, token gabion.JoinToken) err
 }
 
 // RedeemJoinToken uses up the token of that hash, and returns the host that may
-// join with it, which exists from then on.
-func (s *Store) RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time) (string, error) {
+// join with it: it exists from then on, and is known by the certificate (SHA-256)
+// alone. Those of an earlier join are good for nothing any more.
+func (s *Store) RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time, certificate [32]byte) (string, error) {
 	var token tokenRecord
 	_, err := s.transact(ctx, "redeem join token", func(t *txn) error {
 		kv, err := t.get(tokenKey(hash))
@@ -70,16 +71,7 @@ func (s *Store) RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time
 			return gabion.Forbidden("the join token expired at %s: create a new one", token.Expires.Format(time.RFC3339))
 		}
 		t.delete(tokenKey(hash))
-		return t.createHost(token.Host)
+		return t.admit(token.Host, certificate)
 	})
 	return token.Host, err
-}
-
-// createHost stores a host that is new; one that joins again stays as it is.
-func (t *txn) createHost(name string) error {
-	kv, err := t.get(hostKey(name))
-	if err != nil || kv != nil {
-		return err
-	}
-	return t.put(hostKey(name), hostRecord{Created: now()})
 }
