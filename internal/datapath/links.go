@@ -105,9 +105,13 @@ func (l *links) isAttached(pin string, ifindex int) bool {
 	return err == nil && info.TCX() != nil && int(info.TCX().Ifindex) == ifindex
 }
 
-// attach puts the program before all others: what it drops, none of them sees.
+// attach puts the program before all others: what it drops, none of them sees. Where
+// it may not be, nothing changes.
 func (l *links) attach(pin string, h hook, ifindex int) error {
 	if err := l.drop(pin); err != nil {
+		return err
+	}
+	if err := checkKind(ifindex); err != nil {
 		return err
 	}
 	attached, err := link.AttachTCX(link.TCXOptions{
