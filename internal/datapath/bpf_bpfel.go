@@ -19,10 +19,11 @@ type bpfAddress struct {
 }
 
 type bpfAdmittedKey struct {
-	_      structs.HostLayout
-	Slot   uint32
-	Epoch  uint32
-	Policy bpfPolicyKey
+	_         structs.HostLayout
+	Slot      uint32
+	PolicySet uint32
+	Epoch     uint32
+	Policy    bpfPolicyKey
 }
 
 type bpfCidrKey struct {
@@ -244,7 +245,7 @@ type bpfPacket struct {
 	TcpFlags    uint8
 	Options     [40]uint8
 	NextOption  uint8
-	_           [6]byte
+	_           [2]byte
 	Event       bpfEvent
 }
 

@@ -278,8 +278,9 @@ var ruleLives = slices.Concat(
 			then(func(w *programs) {
 				w.ruleset(guestSet + 1)
 				w.put(w.objects.Nics, uint32(loopback), nicOfMachine(loopback, nicSlot, guestSet+1, guest))
-				w.bump()
 			}),
+			gets(ip(peer, guest, protoTCP, tcp(2, 22, syn)), gabion.DropDeniedIngress), // before the epoch ends
+			then((*programs).bump),
 			gets(ip(peer, guest, protoTCP, tcp(2, 22, syn)), gabion.DropDeniedIngress),
 			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.DropRevoked),
 		}

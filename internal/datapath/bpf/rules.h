@@ -127,6 +127,7 @@ CHECKED_ONCE enum reason ask(struct packet *p, enum direction direction, __be16 
 		return DROP_NO_POLICY;
 
 	p->asked.slot = p->nic.slot;
+	p->asked.policy_set = p->nic.policy_set;
 	p->asked.epoch = p->epoch;
 	p->asked.policy.prefixlen = POLICY_KEY_BITS;
 	p->asked.policy.direction = direction;
