@@ -55,8 +55,12 @@ func run() (caught int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a directory of ours under a temporary one
+	overlay, err := mutant{}.overlay(filepath.Join(dir, "none"))
+	if err != nil {
+		return 0, err
+	}
 	for _, s := range []suite{ofPolicy, ofDatapath, comparison} {
-		if out, err := judge(filepath.Join(dir, "none"), mutant{}, s); err != nil {
+		if out, err := judge(overlay, s); err != nil {
 			return 0, fmt.Errorf("the tests of %s fail without a fault: %w\n%s", s.name, err, out)
 		}
 	}
@@ -94,8 +98,12 @@ func outcome(by string, err error) string {
 
 // try plants the fault and says which tests fail because of it.
 func try(dir string, m mutant) (by string, err error) {
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		return "", err
+	}
 	for _, s := range []suite{m.suite, comparison} {
-		out, err := judge(dir, m, s)
+		out, err := judge(overlay, s)
 		var failed *exec.ExitError
 		switch {
 		case err == nil:
@@ -108,12 +116,8 @@ func try(dir string, m mutant) (by string, err error) {
 	return "", errSurvived
 }
 
-// judge runs tests with the fault in place.
-func judge(dir string, m mutant, s suite) (out string, err error) {
-	overlay, err := m.overlay(dir)
-	if err != nil {
-		return "", err
-	}
+// judge runs tests with the overlay in place.
+func judge(overlay string, s suite) (out string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-overlay", overlay, "-count", "1", "-failfast", "-short", "-parallel", "8"}, s.arguments...)...)

@@ -114,7 +114,7 @@ func (g *generator) ndPacket(n *nic, way gabion.Direction, p ndPlan) []byte {
 		packet.Extensions = []frame.Extension{pick(g.Rand, frame.Piece(1, 0, false), frame.Piece(1, 0, true),
 			frame.Options(frame.HopByHop, 0), frame.Options(frame.Destination, 0))}
 	}
-	e := frame.Ethernet{Destination: mostly(g.Rand, 20, frame.Multicast(p.destination), frame.Multicast(allNodes), gateway), Source: n.MAC, Kind: frame.KindIPv6, Payload: packet.Bytes()}
+	e := frame.Ethernet{Destination: mostly(g.Rand, 20, frame.Multicast(p.destination), frame.Multicast(frame.SolicitedNode(g.madeUp())), frame.Multicast(allNodes), gateway), Source: n.MAC, Kind: frame.KindIPv6, Payload: packet.Bytes()}
 	if way == gabion.Ingress {
 		e.Source = gateway
 		e.Destination = mostly(g.Rand, 2, e.Destination, n.MAC)
