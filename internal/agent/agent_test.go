@@ -84,14 +84,11 @@ func TestDamagedIdentity(t *testing.T) {
 	refused(t, c, "join again")
 }
 
-// joining is a server that redeems each token as it is told to.
-type joining struct {
-	feed.Store
-	redeem func(hash [32]byte) (string, error)
-}
+// joining is a store that knows no token.
+type joining struct{ feed.Store }
 
-func (j joining) RedeemJoinToken(_ context.Context, hash [32]byte, _ time.Time, _ [32]byte) (string, error) {
-	return j.redeem(hash)
+func (joining) RedeemJoinToken(context.Context, string, [32]byte, time.Time, [32]byte) error {
+	return gabion.Forbidden("the join token is unknown or used")
 }
 
 func TestJoinRefused(t *testing.T) {
@@ -113,9 +110,7 @@ func TestJoinRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := feed.NewServer(joining{redeem: func([32]byte) (string, error) {
-		return "", gabion.Forbidden("the join token is unknown or used: create a new one")
-	}}, ca, slog.New(slog.DiscardHandler))
+	server := feed.NewServer(joining{}, ca, slog.New(slog.DiscardHandler))
 	g := server.GRPC(cert.MutualTLS())
 	t.Cleanup(g.Stop)
 	go func() { _ = g.Serve(l) }()

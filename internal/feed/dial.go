@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/gabion/gabion/internal/feed/feedpb"
 )
@@ -27,8 +29,9 @@ const maxFromServer = 64 << 20
 type connection struct {
 	feedpb.FeedClient
 
-	conn *grpc.ClientConn
-	tls  *tls.Config
+	server string
+	conn   *grpc.ClientConn
+	tls    *tls.Config
 
 	mu  sync.Mutex
 	err error // of the last attempt
@@ -37,7 +40,7 @@ type connection struct {
 func connect(server string, config *tls.Config) (*connection, error) {
 	config = config.Clone()
 	config.NextProtos = []string{"h2"}
-	c := &connection{tls: config}
+	c := &connection{server: server, tls: config}
 	// "passthrough" leaves names to the dialer, so that they are looked up anew each time.
 	conn, err := grpc.NewClient("passthrough:///"+server,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -70,6 +73,9 @@ func (c *connection) explain(err error) error {
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return c.err
+	}
+	if status.Code(err) == codes.Unimplemented {
+		return fmt.Errorf("reach server %s: it is not for agents; name the HOST:PORT that the server has for them, which is not that of its API", c.server)
 	}
 	return fromStatus(err)
 }

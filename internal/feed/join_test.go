@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +133,26 @@ func TestJoinWithoutAServer(t *testing.T) {
 	_, err = feed.Join(context.Background(), l.Addr().String(), token)
 	if err == nil || !strings.Contains(err.Error(), "reach server "+l.Addr().String()) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v, want it to say which server could not be reached and why", err)
+	}
+}
+
+func TestJoinAtThePortOfTheAPI(t *testing.T) {
+	ca := newCA(t)
+	cert, err := ca.ServerCertificate(t.TempDir(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewUnstartedServer(http.NotFoundHandler())
+	api.TLS, api.EnableHTTP2 = cert.TLS(), true
+	api.StartTLS()
+	defer api.Close()
+	token, err := ca.MintToken("hv1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = feed.Join(context.Background(), api.Listener.Addr().String(), token)
+	if err == nil || !strings.Contains(err.Error(), "it is not for agents") {
+		t.Errorf("got %v, want it to say that this is the wrong port", err)
 	}
 }
 

@@ -184,20 +184,22 @@ func (m *memory) SaveObserved(_ context.Context, _ string, running map[string]bo
 	return nil
 }
 
-func (m *memory) RedeemJoinToken(_ context.Context, hash [32]byte, at time.Time, certificate [32]byte) (string, error) {
+func (m *memory) RedeemJoinToken(_ context.Context, host string, hash [32]byte, at time.Time, certificate [32]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	token, ok := m.tokens[hash]
 	switch {
 	case !ok:
-		return "", gabion.Forbidden("the join token is unknown or used: create a new one")
+		return gabion.Forbidden("the join token is unknown or used")
 	case at.After(token.Expires):
-		return "", gabion.Forbidden("the join token expired: create a new one")
+		return gabion.Forbidden("the join token expired")
+	case token.Host != host:
+		return gabion.Forbidden("the join token was altered")
 	}
 	delete(m.tokens, hash)
-	m.hosts[token.Host] = gabion.Host{Name: token.Host}
-	m.certs[token.Host] = [][32]byte{certificate}
-	return token.Host, nil
+	m.hosts[host] = gabion.Host{Name: host}
+	m.certs[host] = [][32]byte{certificate}
+	return nil
 }
 
 func (m *memory) status(host string) gabion.HostStatus {

@@ -34,9 +34,9 @@ type Store interface {
 
 	SaveStatus(ctx context.Context, status gabion.HostStatus) error // not found: the host was deleted
 	SaveObserved(ctx context.Context, host string, running map[string]bool) error
-	// RedeemJoinToken uses the token up and tells whom it lets join. The host is
-	// known by the certificate (SHA-256) from then on, and by no older one.
-	RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time, certificate [32]byte) (host string, err error)
+	// RedeemJoinToken uses the token up, if it is the host's. The host is known by
+	// the certificate (SHA-256) from then on, and by no older one.
+	RedeemJoinToken(ctx context.Context, host string, hash [32]byte, at time.Time, certificate [32]byte) error
 	// AdmitHost tells whether the host is known by the certificate. Not found: it was deleted.
 	AdmitHost(ctx context.Context, host string, certificate [32]byte) error
 	// RenewHost lets the host that is known by current be known by next, too.

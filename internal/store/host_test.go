@@ -22,17 +22,19 @@ func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
 	refused(t, w.CreateJoinToken(ctx, gabion.JoinToken{Host: "../hv1"}), gabion.CodeInvalid, "host")
 
 	expired := create(1, at)
-	_, err := w.RedeemJoinToken(ctx, expired, at, [32]byte{})
-	refused(t, err, gabion.CodeForbidden, "expired")
-	_, err = w.RedeemJoinToken(ctx, [32]byte{9}, at, [32]byte{})
-	refused(t, err, gabion.CodeForbidden, "unknown")
+	redeem := func(host string, hash [32]byte, at time.Time) error {
+		return w.RedeemJoinToken(ctx, host, hash, at, [32]byte{})
+	}
+	refused(t, redeem("hv1", expired, at), gabion.CodeForbidden, "expired")
+	refused(t, redeem("hv1", [32]byte{9}, at), gabion.CodeForbidden, "unknown", "gabion host token hv1")
+	refused(t, redeem("hv2", create(3, at.Add(time.Minute)), at), gabion.CodeForbidden, "altered")
 	if hosts, _, _ := w.Hosts(ctx); len(hosts) != 0 {
 		t.Fatalf("joined without a token: %v", hosts)
 	}
 
 	good := create(2, at.Add(time.Minute)) // sweeps the expired one away
 	won := 0
-	for _, err := range together(20, func(int) error { _, err := w.RedeemJoinToken(ctx, good, at, [32]byte{}); return err }) {
+	for _, err := range together(20, func(int) error { return redeem("hv1", good, at) }) {
 		if err == nil {
 			won++
 		} else {
@@ -42,8 +44,7 @@ func TestJoinTokenIsGoodOnceAndForAWhile(t *testing.T) {
 	if won != 1 {
 		t.Errorf("the token was good for %d", won)
 	}
-	_, err = w.RedeemJoinToken(ctx, expired, at.Add(-time.Hour), [32]byte{})
-	refused(t, err, gabion.CodeForbidden, "unknown")
+	refused(t, redeem("hv1", expired, at.Add(-time.Hour)), gabion.CodeForbidden, "unknown")
 }
 
 func TestHostKeepsItsAgeWhenItJoinsAgain(t *testing.T) {

@@ -92,9 +92,7 @@ func (w *world) joinWith(name string, certificate [32]byte) {
 	hash := [32]byte{1, 2, 3}
 	at := time.Now()
 	must(w.t, w.CreateJoinToken(w.t.Context(), gabion.JoinToken{Host: name, Hash: hash, Expires: at.Add(time.Minute)}))
-	if _, err := w.RedeemJoinToken(w.t.Context(), hash, at, certificate); err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, w.RedeemJoinToken(w.t.Context(), name, hash, at, certificate))
 }
 
 func (w *world) rule(group string, r gabion.Rule) string {

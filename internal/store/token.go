@@ -51,27 +51,29 @@ func (s *Store) CreateJoinToken(ctx context.Context, token gabion.JoinToken) err
 	return err
 }
 
-// RedeemJoinToken uses up the token of that hash, and returns the host that may
-// join with it: it exists from then on, and is known by the certificate (SHA-256)
+// RedeemJoinToken uses up the token of that hash, and lets the host join that it
+// was made for: it exists from then on, and is known by the certificate (SHA-256)
 // alone. Those of an earlier join are good for nothing any more.
-func (s *Store) RedeemJoinToken(ctx context.Context, hash [32]byte, at time.Time, certificate [32]byte) (string, error) {
-	var token tokenRecord
+func (s *Store) RedeemJoinToken(ctx context.Context, host string, hash [32]byte, at time.Time, certificate [32]byte) error {
 	_, err := s.transact(ctx, "redeem join token", func(t *txn) error {
 		kv, err := t.get(tokenKey(hash))
 		if err != nil {
 			return err
 		}
 		if kv == nil {
-			return gabion.Forbidden("the join token is unknown or used: create a new one")
+			return gabion.Forbidden("the join token is unknown or used: get a new one with gabion host token %s", host)
 		}
-		if token, err = decodeToken(kv); err != nil {
+		token, err := decodeToken(kv)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !at.Before(token.Expires) {
-			return gabion.Forbidden("the join token expired at %s: create a new one", token.Expires.Format(time.RFC3339))
+		case !at.Before(token.Expires):
+			return gabion.Forbidden("the join token expired at %s: get a new one with gabion host token %s", token.Expires.Format(time.RFC3339), host)
+		case token.Host != host:
+			return gabion.Forbidden("the join token was altered: it is for another host than it says")
 		}
 		t.delete(tokenKey(hash))
-		return t.admit(token.Host, certificate)
+		return t.admit(host, certificate)
 	})
-	return token.Host, err
+	return err
 }
