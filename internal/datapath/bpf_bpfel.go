@@ -21,8 +21,8 @@ type bpfAddress struct {
 type bpfAdmittedKey struct {
 	_         structs.HostLayout
 	Slot      uint32
-	PolicySet uint32
 	Epoch     uint32
+	PolicySet uint32
 	Policy    bpfPolicyKey
 }
 

@@ -129,14 +129,13 @@ struct policy_key {
 /*
  * admitted: LRU_HASH[admitted_key] -> rule slot. What a NIC's policy admitted
  * lately: so ten thousand keys answer like one. Programs alone write it. An entry
- * is good for the epoch in which it was made: the agent, who deletes no policy key
- * without a new epoch, need not know of it. The epoch comes last: until then a NIC
- * that has another policy set must not be asked by the old one.
+ * is good for the policy set that said so, and for the epoch in which it was made:
+ * the agent, who deletes no policy key without a new epoch, need not know of it.
  */
 struct admitted_key {
 	__u32 slot;
-	__u32 policy_set;
 	__u32 epoch;
+	__u32 policy_set; /* in the middle of a change the NIC may have its new one, and the old epoch */
 	struct policy_key policy;
 };
 
