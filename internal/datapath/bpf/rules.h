@@ -129,7 +129,6 @@ CHECKED_ONCE enum reason ask(struct packet *p, enum direction direction, __be16 
 	p->asked.slot = p->nic.slot;
 	p->asked.policy_set = p->nic.policy_set;
 	p->asked.epoch = p->epoch;
-	p->asked.policy_set = p->nic.policy_set;
 	p->asked.policy.prefixlen = POLICY_KEY_BITS;
 	p->asked.policy.direction = direction;
 	p->asked.policy.protocol = p->key.protocol;
