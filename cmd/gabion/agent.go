@@ -25,11 +25,8 @@ in force stays so without it, and without the server. It needs root.`,
   gabion agent --server 192.0.2.10:8444 --token-file token --state-dir /var/lib/gabion-agent`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			switch {
-			case config.Server == "":
-				return usagef("--server is missing; name the server's HOST:PORT for agents")
-			case config.StateDir == "":
-				return usagef("--state-dir is missing; name the directory that holds the host's state")
+			if err := config.Check(); err != nil {
+				return usagef("%s", err)
 			}
 			if config.DHCPServers, err = parseHosts("--dhcp-server", dhcpServers); err != nil {
 				return err

@@ -25,10 +25,10 @@ and writes ca.pem and admin.env into its data directory.`,
   source /var/lib/gabion/admin.env`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case config.DataDir == "":
-				return usagef("--data-dir is missing; name the directory that holds the server's state")
-			case groupChanges != "stopped" && groupChanges != "live":
+			if err := config.Check(); err != nil {
+				return usagef("%s", err)
+			}
+			if groupChanges != "stopped" && groupChanges != "live" {
 				return usagef("--group-changes %q is neither; write stopped or live", groupChanges)
 			}
 			config.LiveGroupChanges = groupChanges == "live"

@@ -36,7 +36,7 @@ type task interface {
 // Agent is an agent that has everything it needs to run.
 type Agent struct {
 	log      *slog.Logger
-	lock     *os.File
+	dir      *stateDir
 	datapath *datapath.Datapath
 	pins     string // where the datapath is pinned, if it was not before
 	host     *hypervisor.Hypervisor
@@ -56,19 +56,19 @@ func Run(ctx context.Context, c Config) error {
 // server: a host that can't filter must not use its token up, and one that can
 // enforces what it has before it asks for more.
 func open(ctx context.Context, c Config) (_ *Agent, err error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	a := &Agent{log: c.Log}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close(), a.undo())
+			err = errors.Join(err, a.undo(), a.close())
 		}
 	}()
-	if a.lock, err = lockDir(c.StateDir); err != nil {
+	if a.dir, err = openStateDir(c.StateDir); err != nil {
 		return nil, err
 	}
-	e := enrolment{server: c.Server, tokenFile: c.TokenFile, path: filepath.Join(c.StateDir, identityFile)}
+	e := enrolment{server: c.Server, tokenFile: c.TokenFile, path: a.dir.file(identityFile)}
 	if err := e.load(); err != nil {
 		return nil, err
 	}
@@ -109,18 +109,23 @@ func pinsOf(name string) string {
 	return filepath.Join(pinDir, strings.ReplaceAll(name, ".", "+"))
 }
 
-// undo removes what was pinned by an agent that did not get to run. Nothing was
-// enforced by it; what was there before it stays.
+// undo removes what was made by an agent that did not get to run: pins, which
+// nothing was enforced with, and the state directory. What was there before stays.
 func (a *Agent) undo() error {
-	if a.pins == "" {
-		return nil
+	var errs []error
+	if a.pins != "" {
+		errs = append(errs, a.datapath.Close(), datapath.Remove(a.pins))
+		a.datapath = nil
 	}
-	return datapath.Remove(a.pins)
+	if a.dir != nil {
+		errs = append(errs, a.dir.undo())
+	}
+	return errors.Join(errs...)
 }
 
 // compose ties the parts together.
 func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
-	states := stateFile{path: filepath.Join(c.StateDir, stateFileName), host: id.Host}
+	states := stateFile{path: a.dir.file(stateFileName), host: id.Host}
 	state, err := states.load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Log.Error("the state file is of no use; what is enforced now stays until the server is there", "error", err)
@@ -142,7 +147,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 		named{"renewal", client.Renew},
 		named{"interfaces", func(ctx context.Context) error { return a.host.Watch(ctx, enforcer.Links) }},
 		named{"flow collector", collector{a.datapath, c.Log}.run},
-		named{"probe", probe{filepath.Join(c.StateDir, probeSocket), enforcer.Ready, c.Log}.run},
+		named{"probe", probe{a.dir.file(probeSocket), enforcer.Ready, c.Log}.run},
 	}
 }
 
@@ -177,8 +182,8 @@ func (a *Agent) close() error {
 	if a.datapath != nil {
 		errs = append(errs, a.datapath.Close())
 	}
-	if a.lock != nil {
-		errs = append(errs, a.lock.Close())
+	if a.dir != nil {
+		errs = append(errs, a.dir.close())
 	}
 	return errors.Join(errs...)
 }

@@ -34,6 +34,7 @@ func refused(t *testing.T, c agent.Config, says string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), agent.Patience)
 	defer cancel()
+	_, fresh := os.Stat(c.StateDir)
 	err := agent.Run(ctx, c)
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line that says %q", err, says)
@@ -41,12 +42,16 @@ func refused(t *testing.T, c agent.Config, says string) {
 	if _, err := os.Stat(agent.PinsOf(c.Name)); err == nil {
 		t.Error("it left pins behind")
 	}
+	if _, err := os.Stat(c.StateDir); c.StateDir != "" && fresh != nil && err == nil {
+		t.Error("it left a state directory behind")
+	}
 }
 
 func TestBadConfig(t *testing.T) {
 	for says, change := range map[string]func(c *agent.Config){
 		"--server is missing":    func(c *agent.Config) { c.Server = "" },
 		"is not HOST:PORT":       func(c *agent.Config) { c.Server = "localhost" },
+		`"h:99999" is not`:       func(c *agent.Config) { c.Server = "h:99999" },
 		"--state-dir is missing": func(c *agent.Config) { c.StateDir = "" },
 		"--name":                 func(c *agent.Config) { c.Name = "../x" },
 		"has not joined":         func(*agent.Config) {},

@@ -27,33 +27,64 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-func (c *Config) check() error {
-	switch _, _, err := net.SplitHostPort(c.Server); {
+// Check reports the first thing that makes no sense, whatever the machine is like.
+func (c *Config) Check() error {
+	switch {
 	case c.Server == "":
-		return errors.New("--server is missing: name the server's HOST:PORT for agents")
-	case err != nil:
-		return fmt.Errorf("--server %q is not HOST:PORT: write one like 192.0.2.10:8444", c.Server)
+		return errors.New("--server is missing; name the server's HOST:PORT for agents")
+	case !isHostPort(c.Server):
+		return fmt.Errorf("--server %q is not HOST:PORT; write one like 192.0.2.10:8444", c.Server)
 	case c.StateDir == "":
-		return errors.New("--state-dir is missing: name the directory that holds the host's state")
+		return errors.New("--state-dir is missing; name the directory that holds the host's state")
 	case c.Name != "":
 		return gabion.ValidateHostName("--name", c.Name)
 	}
 	return nil
 }
 
+func isHostPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
 const lockFile = "lock"
 
-// lockDir makes the state directory and makes sure that one agent uses it.
-func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// stateDir is the directory that the agent keeps everything in, locked: one agent
+// uses it.
+type stateDir struct {
+	path  string
+	lock  *os.File
+	fresh bool // it was not there before
+}
+
+func openStateDir(path string) (*stateDir, error) {
+	_, absent := os.Stat(path)
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock state directory %s: another agent uses it; stop that one, or name another directory", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock state directory %s: another agent uses it; stop that one, or name another directory", path), f.Close())
 	}
-	return f, nil
+	return &stateDir{path, f, absent != nil}, nil
+}
+
+// file is the path of a file in the directory.
+func (d *stateDir) file(name string) string { return filepath.Join(d.path, name) }
+
+func (d *stateDir) close() error { return d.lock.Close() }
+
+// undo removes the directory if it is new and nothing has come into it.
+func (d *stateDir) undo() error {
+	if _, err := os.Stat(d.file(identityFile)); err == nil || !d.fresh {
+		return nil
+	}
+	return errors.Join(os.Remove(d.file(lockFile)), os.Remove(d.path))
 }

@@ -42,10 +42,10 @@ func Probe(ctx context.Context, path string, ready func() error) error {
 const Patience = 10 * time.Second
 
 // LockDir uses the state directory like an agent.
-func LockDir(dir string) (unlock func() error, err error) {
-	f, err := lockDir(dir)
+func LockDir(path string) (unlock func() error, err error) {
+	d, err := openStateDir(path)
 	if err != nil {
 		return nil, err
 	}
-	return f.Close, nil
+	return d.close, nil
 }

@@ -1,10 +1,10 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 )
 
 // Config says how a server runs.
@@ -19,24 +19,27 @@ type Config struct {
 	Log              *slog.Logger
 }
 
-// check reports the first thing that keeps a server from running so, and makes
-// the data directory absolute: its name goes into admin.env.
-func (c *Config) check() error {
+// Check reports the first thing that makes no sense, whatever the machine is like.
+func (c *Config) Check() error {
 	if c.DataDir == "" {
-		return fmt.Errorf("--data-dir is missing: name the directory that holds the server's state")
+		return errors.New("--data-dir is missing; name the directory that holds the server's state")
 	}
-	for flag, address := range map[string]string{"--listen": c.Listen, "--agent-listen": c.AgentListen} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			return fmt.Errorf("%s %q is not HOST:PORT: write one like 127.0.0.1:8443", flag, address)
+	for _, listen := range [][2]string{{"--listen", c.Listen}, {"--agent-listen", c.AgentListen}} {
+		if !isHostPort(listen[1]) {
+			return fmt.Errorf("%s %q is not HOST:PORT; write one like 127.0.0.1:8443", listen[0], listen[1])
 		}
 	}
 	if c.Zone == "" {
-		return fmt.Errorf("--zone is empty: name the zone, such as ch-gva-2")
+		return errors.New("--zone is empty; name the zone, such as ch-gva-2")
 	}
-	dir, err := filepath.Abs(c.DataDir)
-	if err != nil {
-		return fmt.Errorf("find data directory: %w", err)
-	}
-	c.DataDir = dir
 	return nil
+}
+
+func isHostPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }

@@ -52,7 +52,7 @@ func Run(ctx context.Context, c Config) error {
 // New starts everything that a server stands on. Addresses that are taken are
 // found out before anything is written.
 func New(ctx context.Context, c Config) (*Server, error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	s := &Server{config: c}
@@ -78,7 +78,11 @@ func (s *Server) listen(context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) openDir(context.Context) error {
+// openDir makes the data directory, and its name absolute: that goes into admin.env.
+func (s *Server) openDir(context.Context) (err error) {
+	if s.config.DataDir, err = filepath.Abs(s.config.DataDir); err != nil {
+		return fmt.Errorf("find data directory: %w", err)
+	}
 	if err := os.MkdirAll(s.config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
 	}

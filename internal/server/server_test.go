@@ -135,11 +135,13 @@ func TestServerThatCannotStartSaysWhatToDo(t *testing.T) {
 		{"agents' port taken", func(_ *testing.T, c *server.Config) { c.AgentListen = taken.Addr().String() }, "choose another address with --agent-listen"},
 		{"address of another machine", func(_ *testing.T, c *server.Config) { c.Listen = "192.0.2.1:8443" }, "is not an address of this machine"},
 		{"no port", func(_ *testing.T, c *server.Config) { c.Listen = "127.0.0.1" }, "is not HOST:PORT"},
+		{"a port that is none", func(_ *testing.T, c *server.Config) { c.AgentListen = "127.0.0.1:99999" }, "--agent-listen \"127.0.0.1:99999\" is not HOST:PORT"},
+		{"a name that is none", func(_ *testing.T, c *server.Config) { c.Listen = "nobody.invalid:8443" }, "nobody.invalid:8443 is not an address of this machine"},
 		{"no zone", func(_ *testing.T, c *server.Config) { c.Zone = "" }, "--zone is empty"},
 		{"no data directory", func(_ *testing.T, c *server.Config) { c.DataDir = "" }, "--data-dir is missing"},
 		{"a file in its place", func(t *testing.T, c *server.Config) { write(t, c.DataDir, "") }, "create data directory"},
 		{"data of another version", func(t *testing.T, c *server.Config) { write(t, filepath.Join(c.DataDir, "etcd", "VERSION"), "99\n") }, "schema version"},
-		{"etcd that is not there", func(_ *testing.T, c *server.Config) { c.EtcdEndpoints = []string{"http://127.0.0.1:1"} }, "the store does not answer"},
+		{"etcd that is not there", func(_ *testing.T, c *server.Config) { c.EtcdEndpoints = []string{"http://127.0.0.1:1"} }, "connect to etcd at http://127.0.0.1:1: the store does not answer"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -48,7 +49,7 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{client: client, sealer: c.Sealer, log: c.Log}
 	if err := s.checkSchema(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(fmt.Errorf("connect to etcd at %s: %w", strings.Join(c.Endpoints, ", "), err), s.Close())
 	}
 	return s, nil
 }
