@@ -113,6 +113,12 @@ func (t *Tap) SendSegments(frame []byte, size int) error {
 	return t.write(header, frame)
 }
 
+// SendRaw puts a frame on the host's end behind a header of the caller's own, struct
+// virtio_net_hdr: it tells the kernel what it is to do with the frame.
+func (t *Tap) SendRaw(header [vnetHeader]byte, frame []byte) error {
+	return t.write(header[:], frame)
+}
+
 func (t *Tap) write(header, frame []byte) error {
 	if _, err := t.file.Write(append(header, frame...)); err != nil {
 		return fmt.Errorf("send frame from %s: %w", t.Name, err)
