@@ -466,7 +466,7 @@ type FlowDirection string
 type Host struct {
 	CreatedAt time.Time `json:"created-at"`
 
-	// Error Why it could not apply the newest policy.
+	// Error What it could not apply of the newest policy, and why.
 	Error string `json:"error,omitempty"`
 
 	// Instances How many instances of this organization it runs.
@@ -485,7 +485,7 @@ type Host struct {
 
 	// State `waiting`: joined, its agent has not reported yet. `online`: heard of in the last 30 seconds.
 	// `offline`: not heard of; it goes on enforcing what it last got. `failing`: online, but it could not
-	// apply the newest policy.
+	// apply all of the newest policy.
 	State HostState `json:"state"`
 
 	// Version Of its agent.
@@ -494,7 +494,7 @@ type Host struct {
 
 // HostState `waiting`: joined, its agent has not reported yet. `online`: heard of in the last 30 seconds.
 // `offline`: not heard of; it goes on enforcing what it last got. `failing`: online, but it could not
-// apply the newest policy.
+// apply all of the newest policy.
 type HostState string
 
 // HostList defines model for HostList.
@@ -593,7 +593,7 @@ type Instance struct {
 	SecurebootEnabled bool        `json:"secureboot-enabled"`
 	SecurityGroups    []Reference `json:"security-groups"`
 
-	// State An instance with a host is running while one of its interfaces is there and up.
+	// State An instance with a host is running while one of its interfaces is there and up, and until its host has looked.
 	State      InstanceState `json:"state"`
 	Template   Template      `json:"template"`
 	TpmEnabled bool          `json:"tpm-enabled"`
@@ -604,7 +604,7 @@ type InstanceList struct {
 	Instances []Instance `json:"instances"`
 }
 
-// InstanceState An instance with a host is running while one of its interfaces is there and up.
+// InstanceState An instance with a host is running while one of its interfaces is there and up, and until its host has looked.
 type InstanceState string
 
 // InstanceType defines model for InstanceType.
