@@ -1,7 +1,10 @@
 package datapath
 
 import (
+	"net"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/gabion/gabion"
 )
@@ -126,4 +129,34 @@ func TestFragmentsAreNotCutAgain(t *testing.T) {
 	w.skb = &skb{Ifindex: loopback, GSOSize: 8}
 	w.sends(ip6(guest, peer, fragmented, fragment6(protoUDP, 1, 0, false, udp(9, 9, make([]byte, 80)...))), gabion.PassEgressOpen)
 	w.gets(piece4(peer, guest, 1, 0, 16, true), gabion.PassRule) // who sent it was judged
+}
+
+// TestEncapsulationsAreRefused: of a tunnel that the kernel knows of it would write the
+// inner packet's headers, too.
+func TestEncapsulationsAreRefused(t *testing.T) {
+	w := newWire(t)
+	tunnel := w.tunnel()
+	inner := ip4(stranger, visitor, protoUDP, udp(1, 2, make([]byte, 8)...))
+	w.counts(tunnel, inner, offload{}, one(gabion.PassEgressOpen)) // nothing is left to do: just a datagram
+	w.counts(tunnel, inner, offload{sumFrom: 34, sumAt: 6}, one(gabion.DropMalformed))
+	w.counts(tunnel, inner, offload{}, one(gabion.PassFlow))
+}
+
+// tunnel is a socket whose frames come out of the guest's end in datagrams from the guest to the peer.
+func (w *wire) tunnel() int {
+	w.Helper()
+	far, err := netlink.LinkByName("guest-far")
+	w.must(err)
+	w.must(netlink.LinkSetHardwareAddr(far, guest.mac[:]))
+	w.must(netlink.AddrAdd(far, &netlink.Addr{IPNet: &net.IPNet{IP: guest.ip4.AsSlice(), Mask: net.CIDRMask(24, 32)}}))
+	w.must(netlink.NeighAdd(&netlink.Neigh{
+		LinkIndex: far.Attrs().Index, State: netlink.NUD_PERMANENT, IP: peer.ip4.AsSlice(), HardwareAddr: peer.mac[:],
+	}))
+	vxlan := &netlink.Vxlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "tunnel"}, VxlanId: 5, VtepDevIndex: far.Attrs().Index,
+		SrcAddr: guest.ip4.AsSlice(), Group: peer.ip4.AsSlice(), Port: 4789,
+	}
+	w.must(netlink.LinkAdd(vxlan))
+	w.must(netlink.LinkSetUp(vxlan))
+	return w.socket("tunnel")
 }
