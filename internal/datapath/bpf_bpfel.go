@@ -126,6 +126,12 @@ type bpfIdKey struct {
 	Id   [16]uint8
 }
 
+type bpfMember struct {
+	_   structs.HostLayout
+	Set uint32
+	Tag uint32
+}
+
 type bpfMember4Key struct {
 	_       structs.HostLayout
 	Net     uint32

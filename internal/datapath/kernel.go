@@ -149,13 +149,13 @@ func (k *kernel) removeCIDRs(set uint32, direction int, keys []CIDRKey) error {
 }
 
 func (k *kernel) putMembers(e entries[MemberKey, uint32]) error {
-	var v4 entries[bpfMember4Key, uint32]
-	var v6 entries[MemberKey, uint32]
+	var v4 entries[bpfMember4Key, bpfMember]
+	var v6 entries[MemberKey, bpfMember]
 	for i, key := range e.keys {
 		if short, is4 := key.ipv4(); is4 {
-			v4.add(short, e.values[i])
+			v4.add(short, bpfMember{Set: e.values[i], Tag: short.tag()})
 		} else {
-			v6.add(key, e.values[i])
+			v6.add(key, bpfMember{Set: e.values[i], Tag: key.tag()})
 		}
 	}
 	return errors.Join(putBatch(k.maps.Members4, v4), putBatch(k.maps.Members6, v6))

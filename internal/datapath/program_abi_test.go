@@ -67,6 +67,7 @@ func TestSizes(t *testing.T) {
 		{bpfFragment{}, 20},
 		{bpfMember4Key{}, 8},
 		{bpfMember6Key{}, 20},
+		{bpfMember{}, 8},
 		{bpfPolicyKey{}, 12},
 		{bpfCidrKey{}, 20},
 		{bpfNamedKey{}, 20},

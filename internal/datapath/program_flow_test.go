@@ -311,6 +311,21 @@ var ruleLives = slices.Concat(
 			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.PassRule),
 		}
 	}),
+	both("a member whose element has become another's", func(ip packetMaker) []step {
+		return []step{
+			gets(ip(peer, guest, protoTCP, ssh), gabion.PassRule),
+			then(func(w *programs) {
+				w.put(w.objects.Members4, bpfMember4Key{Net: guestNet, Address: addr4(stranger.ip4)}, bpfMember{Set: 1, Tag: 9})
+				w.put(w.objects.Members6, bpfMember6Key{Net: guestNet, Address: addressBytes(stranger.ip6)}, bpfMember{Set: 1, Tag: 9})
+			}),
+			gets(ip(stranger, guest, protoTCP, ssh), gabion.DropDeniedIngress),
+			then(func(w *programs) {
+				w.enroll(guestNet, stranger.ip4, 1)
+				w.enroll(guestNet, stranger.ip6, 1)
+			}),
+			gets(ip(stranger, guest, protoTCP, ssh), gabion.PassRule),
+		}
+	}),
 	both("an address that is a member in another organization", func(ip packetMaker) []step {
 		return []step{
 			gets(ip(peer, guest, protoTCP, ssh), gabion.PassRule),

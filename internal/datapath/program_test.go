@@ -190,9 +190,11 @@ func (w *programs) member(set uint32, a netip.Addr, groups ...uint32) {
 func (w *programs) enroll(organization uint32, a netip.Addr, set uint32) {
 	w.Helper()
 	if a.Is4() {
-		w.put(w.objects.Members4, bpfMember4Key{Net: organization, Address: addr4(a)}, set)
+		key := bpfMember4Key{Net: organization, Address: addr4(a)}
+		w.put(w.objects.Members4, key, bpfMember{Set: set, Tag: key.tag()})
 	} else {
-		w.put(w.objects.Members6, bpfMember6Key{Net: organization, Address: addressBytes(a)}, set)
+		key := bpfMember6Key{Net: organization, Address: addressBytes(a)}
+		w.put(w.objects.Members6, key, bpfMember{Set: set, Tag: key.tag()})
 	}
 }
 

@@ -27,16 +27,20 @@ func (k *kernel) read(r *register) (*Tables, error) {
 }
 
 func (k *kernel) readMembers() (map[MemberKey]uint32, error) {
-	v4, err := readAll[bpfMember4Key, uint32](k.maps.Members4)
+	v4, err := readAll[bpfMember4Key, bpfMember](k.maps.Members4)
 	if err != nil {
 		return nil, err
 	}
-	members, err := readAll[MemberKey, uint32](k.maps.Members6)
+	v6, err := readAll[MemberKey, bpfMember](k.maps.Members6)
 	if err != nil {
 		return nil, err
 	}
-	for key, set := range v4 {
-		members[key.wide()] = set
+	members := make(map[MemberKey]uint32, len(v4)+len(v6))
+	for key, member := range v4 {
+		members[key.wide()] = member.Set
+	}
+	for key, member := range v6 {
+		members[key] = member.Set
 	}
 	return members, nil
 }

@@ -102,6 +102,19 @@ func (k MemberKey) ipv4() (short bpfMember4Key, is4 bool) {
 	return bpfMember4Key{Net: k.Net, Address: inMemory(a.As4())}, true
 }
 
+// memberTag is MEMBER_TAG of bpf/abi.h.
+const memberTag = 0x9e3779b1
+
+func (k bpfMember4Key) tag() uint32 { return k.Net*memberTag + k.Address }
+
+func (k MemberKey) tag() uint32 {
+	tag := k.Net
+	for b := k.Address.Bytes[:]; len(b) > 0; b = b[4:] {
+		tag = tag*memberTag + binary.NativeEndian.Uint32(b)
+	}
+	return tag
+}
+
 // wide is the key as tables hold it.
 func (k bpfMember4Key) wide() MemberKey {
 	var b [4]byte

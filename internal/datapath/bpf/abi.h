@@ -92,7 +92,7 @@ struct policy_set {
 #define POLICY_SET_EGRESS_CLOSED 1 /* some group has an egress rule */
 
 /*
- * members4: HASH[member4_key] -> remote set; members6: HASH[member6_key] -> remote set.
+ * members4: HASH[member4_key] -> member; members6: HASH[member6_key] -> member.
  * Which of the groups that rules here name hold the address. Two maps because an
  * IPv4 member fills one cache line so, and one line is what a lookup among many costs.
  */
@@ -105,6 +105,16 @@ struct member6_key {
 	__u32 net;
 	struct address address;
 };
+
+/*
+ * A value of members. The kernel recycles hash elements at once: the tag says of
+ * which key it is, and both are read as one.
+ */
+struct member {
+	__u32 set; /* of groups */
+	__u32 tag;
+} __attribute__((aligned(8)));
+#define MEMBER_TAG 0x9e3779b1 /* multiplies: net first, then the address, word by word */
 
 /* remote_sets: ARRAY[remote set]. Written before a member points to it. 0 ends the list; set 0 is empty. */
 struct remote_set {

@@ -46,7 +46,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_MEMBERS);
 	__type(key, struct member4_key);
-	__type(value, __u32);
+	__type(value, struct member);
 } members4 SEC(".maps");
 
 struct {
@@ -54,7 +54,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_MEMBERS);
 	__type(key, struct member6_key);
-	__type(value, __u32);
+	__type(value, struct member);
 } members6 SEC(".maps");
 
 struct {

@@ -13,26 +13,54 @@
 #define POLICY_KEY_BITS ((sizeof(struct policy_key) - sizeof(__u32)) * 8)
 #define ADDRESS_BITS    (sizeof(struct address) * 8)
 
-/*
- * Looks up the number of the remote's groups; 0 has none. Two calls, kept apart by
- * the barrier: one call for both maps would be one that the kernel can't make
- * direct, and an indirect one costs more than the lookup.
- */
+/* How often to look again for a member whose element was another's meanwhile. */
+#define MEMBER_TRIES 4
+
+/* Tells whether the member is still the key's, and whose groups it is in. */
+static __always_inline bool read_member(const struct member *member, __u32 tag, __u32 *set)
+{
+	__u64 both = *(const volatile __u64 *)member;
+
+	*set = both;
+	return both >> 32 == tag;
+}
+
+static __always_inline __u32 set_of_ipv4(const struct packet *p)
+{
+	struct member4_key key = { .net = p->nic.net, .address = word(&p->key.remote, 3) };
+	__u32 tag = key.net * MEMBER_TAG + key.address, set;
+
+	for (int i = 0; i < MEMBER_TRIES; i++) {
+		struct member *member = bpf_map_lookup_elem(&members4, &key);
+		if (!member)
+			return 0;
+		if (read_member(member, tag, &set))
+			return set;
+	}
+	return 0;
+}
+
+static __always_inline __u32 set_of_ipv6(const struct packet *p)
+{
+	struct member6_key key = { .net = p->nic.net, .address = p->key.remote };
+	__u32 tag = key.net, set;
+
+	for (int i = 0; i < 4; i++)
+		tag = tag * MEMBER_TAG + word(&key.address, i);
+	for (int i = 0; i < MEMBER_TRIES; i++) {
+		struct member *member = bpf_map_lookup_elem(&members6, &key);
+		if (!member)
+			return 0;
+		if (read_member(member, tag, &set))
+			return set;
+	}
+	return 0;
+}
+
+/* Looks up the number of the remote's groups; 0 has none. */
 static __always_inline void meet_remote(struct packet *p)
 {
-	__u32 *set;
-
-	if (p->ip.version == 4) {
-		struct member4_key key = { .net = p->nic.net, .address = word(&p->key.remote, 3) };
-
-		set = bpf_map_lookup_elem(&members4, &key);
-		barrier();
-	} else {
-		struct member6_key key = { .net = p->nic.net, .address = p->key.remote };
-
-		set = bpf_map_lookup_elem(&members6, &key);
-	}
-	p->remote_set = set ? *set : 0;
+	p->remote_set = p->ip.version == 4 ? set_of_ipv4(p) : set_of_ipv6(p);
 	p->remote_met = true;
 }
 
