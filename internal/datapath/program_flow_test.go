@@ -285,6 +285,23 @@ var ruleLives = slices.Concat(
 			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.DropRevoked),
 		}
 	}),
+	both("a NIC in the epoch that another has left", func(ip packetMaker) []step {
+		return []step{
+			gets(ip(peer, guest, protoTCP, tcp(1, 22, syn)), gabion.PassRule),
+			then(func(w *programs) {
+				const another = nicSlot + 2
+				var left uint32
+				w.must(w.objects.Epochs.Lookup(uint32(nicSlot), &left))
+				w.rules.revoke(gabion.Ingress, peerGroup, gabion.TCP, 22, 16)
+				w.put(w.objects.Epochs, uint32(another), left)
+				w.inner(w.objects.Flows, bpfMapFlows, another, flowLimit)
+				w.inner(w.objects.HalfOpen, bpfMapHalfOpen, another, 0)
+				w.reattach(another)
+			}),
+			gets(ip(peer, guest, protoTCP, tcp(2, 22, syn)), gabion.DropDeniedIngress),
+			gets(ip(visitor, guest, protoTCP, tcp(1, 80, syn)), gabion.PassRule),
+		}
+	}),
 	both("several groups are united", func(ip packetMaker) []step {
 		return []step{
 			gets(ip(peer, guest, protoTCP, tcp(1, 443, syn)), gabion.DropDeniedIngress),
