@@ -74,7 +74,7 @@ fuzz: ## As root: PACKETS (10000000) random frames through the eBPF programs and
 mutation: tools ## As root: plant faults into the eBPF programs, the compiler and the evaluator; fail if the tests miss one
 	$(GO) run ./test/mutation
 
-bench: ## As root: what filtering costs, beside iptables, ipset and nftables; writes bench/results.json
+bench: ## As root: what filtering costs, beside iptables, ipset and nftables; writes bench/results.json and docs/performance.md
 	$(call install,$(BENCH_TOOLS))
 	$(GO) build -trimpath -o bin/gabion-bench ./bench
 	bin/gabion-bench

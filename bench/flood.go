@@ -144,16 +144,22 @@ func (f *flooder) flood(duration time.Duration, vary func(frames *[batch][]byte)
 	return sent, nil
 }
 
-// core is where all traffic is made, forwarded and received. Nothing waits for
-// another core, so what is measured is what a packet costs.
-const core = 0
+// Nearly all traffic is made, forwarded and received on one core. Nothing waits for
+// another, so what is measured is what a packet costs.
+const (
+	core      = 0
+	otherCore = 1
+)
 
-// pin keeps the calling goroutine on that core until it ends, before what else
+// pin keeps the calling goroutine on a core until it ends, before all else that
 // runs there. Its thread ends with it: it is never given back.
-func pin() error {
+func pin(core int) error {
 	runtime.LockOSThread()
 	var set unix.CPUSet
 	set.Set(core)
-	const first = -20
-	return errors.Join(unix.SchedSetaffinity(0, &set), unix.Setpriority(unix.PRIO_PROCESS, 0, first))
+	first := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+	if err := errors.Join(unix.SchedSetaffinity(0, &set), unix.SchedSetAttr(0, &first, 0)); err != nil {
+		return fmt.Errorf("have a core alone: %w", err)
+	}
+	return nil
 }

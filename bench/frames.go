@@ -30,7 +30,7 @@ func flood(kind string) workload {
 	return func(s *scene) ([]figure, error) {
 		var rate float64
 		err := s.sender.Namespace().Do(func() error {
-			if err := pin(); err != nil {
+			if err := pin(core); err != nil {
 				return err
 			}
 			var err error

@@ -70,18 +70,20 @@ func table(results []Result) string {
 func (r Result) cells() []string {
 	baseline, ratio := "", ""
 	if r.Baseline != 0 {
-		baseline, ratio = number(r.Baseline), fmt.Sprintf("%.2f", r.Ratio)
+		baseline, ratio = number(r.Baseline), number(r.Ratio)
 	}
 	return []string{r.Name, number(r.Value), r.Unit, baseline, ratio}
 }
 
-// number is a figure with three digits or all of those before the point.
+// number is a figure with three digits, or all of those before the point.
 func number(v float64) string {
 	switch {
 	case v >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case v >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v >= 1:
+		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
+	return strconv.FormatFloat(v, 'f', 3, 64)
 }

@@ -102,7 +102,7 @@ func newSuites(l *lab.Lab) ([]suite, error) {
 	}
 	return []suite{
 		{"frames", frames, frameRules, framesPass, []source{owned, forged}, []workload{flood(established), flood(newFlows), flood(mixed)}},
-		{"connections", connections, connectionRules, connects, []source{owned}, []workload{connecting, streaming, pingPong}},
+		{"connections", connections, connectionRules, connects, []source{owned}, []workload{connecting, streaming, streamingApart, pingPong}},
 	}, nil
 }
 

@@ -1,6 +1,0 @@
-package main
-
-func verdicts([]Result) string         { return "" }
-func writePage(string, []Result) error { return nil }
-
-const pagePath = ""
