@@ -109,13 +109,13 @@ func (f *flooder) load(frames [][]byte) {
 func (f *flooder) send() (int, error) {
 	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.socket),
 		uintptr(unsafe.Pointer(&f.messages[0])), batch, 0, 0, 0)
-	switch errno {
-	case 0:
-		return int(n), nil
-	case unix.ENOBUFS:
+	if errno == unix.ENOBUFS {
 		return 0, nil
 	}
-	return 0, fmt.Errorf("send frames: %w", errno)
+	if errno != 0 {
+		return 0, fmt.Errorf("send frames: %w", errno)
+	}
+	return int(n), nil
 }
 
 // sendAll sends a batch of these.
