@@ -181,7 +181,7 @@ enum BYTE flow_state {
 	FLOW_CLOSING = 4,
 };
 
-/* 40 bytes: with its key and the kernel's header a flow fills 128 bytes exactly. */
+/* 40 bytes: with its key 80. See docs/adr/0002 for what the kernel makes of that. */
 struct flow {
 	__u32 last_seen; /* ticks of 2^20 ns of the monotonic clock */
 	__u32 epoch;
