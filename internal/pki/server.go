@@ -108,18 +108,31 @@ func (s *ServerCertificate) MutualTLS() *tls.Config {
 func (s *ServerCertificate) current(now time.Time) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.leaf == nil || RenewalDue(s.leaf, now) {
-		leaf, err := s.issue(now)
-		if err != nil {
-			return nil, err
-		}
-		s.leaf = leaf
+	if err := s.renew(now); err != nil {
+		return nil, err
 	}
 	return &tls.Certificate{
 		Certificate: [][]byte{s.leaf.Raw, s.ca.cert.Raw},
 		PrivateKey:  s.key,
 		Leaf:        s.leaf,
 	}, nil
+}
+
+// renew makes a new certificate when the one in use gets old. If it can't, because
+// the disk is full, say, the old one is used as long as it is good.
+func (s *ServerCertificate) renew(now time.Time) error {
+	if s.leaf != nil && !RenewalDue(s.leaf, now) {
+		return nil
+	}
+	leaf, err := s.issue(now)
+	if err == nil {
+		s.leaf = leaf
+		return nil
+	}
+	if s.leaf != nil && now.Before(s.leaf.NotAfter) {
+		return nil
+	}
+	return err
 }
 
 func (s *ServerCertificate) issue(now time.Time) (*x509.Certificate, error) {
