@@ -1295,6 +1295,11 @@ type ClientInterface interface {
 	// Corresponds with DELETE /ssh-key/{name} (the `DeleteSSHKey` operationId).
 	DeleteSSHKey(ctx context.Context, name PathName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetSSHKey Answers every name, for clients that look at a key that they have just registered. None are kept here.
+	//
+	// Corresponds with GET /ssh-key/{name} (the `GetSSHKey` operationId).
+	GetSSHKey(ctx context.Context, name PathName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTemplates Lists templates. There is one, for clients that ask for it; it decides nothing.
 	//
 	// Corresponds with GET /template (the `ListTemplates` operationId).
@@ -2143,6 +2148,21 @@ func (c *Client) RegisterSSHKey(ctx context.Context, body RegisterSSHKeyJSONRequ
 // Corresponds with DELETE /ssh-key/{name} (the `DeleteSSHKey` operationId).
 func (c *Client) DeleteSSHKey(ctx context.Context, name PathName, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSSHKeyRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSSHKey Answers every name, for clients that look at a key that they have just registered. None are kept here.
+//
+// Corresponds with GET /ssh-key/{name} (the `GetSSHKey` operationId).
+func (c *Client) GetSSHKey(ctx context.Context, name PathName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSSHKeyRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -3667,6 +3687,40 @@ func NewDeleteSSHKeyRequest(server string, name PathName) (*http.Request, error)
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSSHKeyRequest constructs an http.Request for the GetSSHKey method
+func NewGetSSHKeyRequest(server string, name PathName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/ssh-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}

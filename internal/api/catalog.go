@@ -100,6 +100,13 @@ func (a *api) RegisterSSHKey(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// GetSSHKey answers every name: who has just registered a key finds it.
+func (a *api) GetSSHKey(w http.ResponseWriter, r *http.Request, name string) {
+	a.show(w, r, func(context.Context, string) (any, error) {
+		return openapi.SSHKey{Name: name}, gabion.ValidateName("name", name)
+	})
+}
+
 // DeleteSSHKey accepts what is so already.
 func (a *api) DeleteSSHKey(w http.ResponseWriter, _ *http.Request, _ string) {
 	respond(w, http.StatusOK, done("delete-ssh-key", ""))

@@ -1214,6 +1214,9 @@ type ServerInterface interface {
 	// DeleteSSHKey Accepts the deletion of an SSH key. None are kept here.
 	// (DELETE /ssh-key/{name})
 	DeleteSSHKey(w http.ResponseWriter, r *http.Request, name PathName)
+	// GetSSHKey Answers every name, for clients that look at a key that they have just registered. None are kept here.
+	// (GET /ssh-key/{name})
+	GetSSHKey(w http.ResponseWriter, r *http.Request, name PathName)
 	// ListTemplates Lists templates. There is one, for clients that ask for it; it decides nothing.
 	// (GET /template)
 	ListTemplates(w http.ResponseWriter, r *http.Request, params ListTemplatesParams)
@@ -1457,6 +1460,12 @@ func (_ Unimplemented) RegisterSSHKey(w http.ResponseWriter, r *http.Request) {
 // DeleteSSHKey Accepts the deletion of an SSH key. None are kept here.
 // (DELETE /ssh-key/{name})
 func (_ Unimplemented) DeleteSSHKey(w http.ResponseWriter, r *http.Request, name PathName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetSSHKey Answers every name, for clients that look at a key that they have just registered. None are kept here.
+// (GET /ssh-key/{name})
+func (_ Unimplemented) GetSSHKey(w http.ResponseWriter, r *http.Request, name PathName) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2435,6 +2444,32 @@ func (siw *ServerInterfaceWrapper) DeleteSSHKey(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetSSHKey operation middleware
+func (siw *ServerInterfaceWrapper) GetSSHKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name PathName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSSHKey(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTemplates operation middleware
 func (siw *ServerInterfaceWrapper) ListTemplates(w http.ResponseWriter, r *http.Request) {
 
@@ -2752,6 +2787,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/ssh-key/{name}", wrapper.DeleteSSHKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/ssh-key/{name}", wrapper.GetSSHKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/reverse-dns/instance/{id}", wrapper.DeleteReverseDNSInstance)
