@@ -17,10 +17,10 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for ConnectionEndVerdict.
+// Defines values for AuditRecordOutcome.
 const (
-	ConnectionEndVerdictDrop ConnectionEndVerdict = "drop"
-	ConnectionEndVerdictPass ConnectionEndVerdict = "pass"
+	AuditRecordOutcomeDenied AuditRecordOutcome = "denied"
+	AuditRecordOutcomeDone   AuditRecordOutcome = "done"
 )
 
 // Defines values for FlowDirection.
@@ -48,6 +48,21 @@ const (
 	InstanceStateStarting   InstanceState = "starting"
 	InstanceStateStopped    InstanceState = "stopped"
 	InstanceStateStopping   InstanceState = "stopping"
+)
+
+// Defines values for MembershipMeans.
+const (
+	MembershipMeansExternalSource MembershipMeans = "external-source"
+	MembershipMeansMember         MembershipMeans = "member"
+	MembershipMeansNetwork        MembershipMeans = "network"
+)
+
+// Defines values for NearRuleDiffers.
+const (
+	NearRuleDiffersICMP     NearRuleDiffers = "icmp"
+	NearRuleDiffersPeer     NearRuleDiffers = "peer"
+	NearRuleDiffersPort     NearRuleDiffers = "port"
+	NearRuleDiffersProtocol NearRuleDiffers = "protocol"
 )
 
 // Defines values for OperationReason.
@@ -91,10 +106,33 @@ const (
 	ProtocolUDP    Protocol = "udp"
 )
 
+// Defines values for QuotaResource.
+const (
+	QuotaResourceAPIKey                QuotaResource = "api-key"
+	QuotaResourceInstance              QuotaResource = "instance"
+	QuotaResourceInstanceSecurityGroup QuotaResource = "instance-security-group"
+	QuotaResourceSecurityGroup         QuotaResource = "security-group"
+	QuotaResourceSecurityGroupRule     QuotaResource = "security-group-rule"
+)
+
+// Defines values for Scope.
+const (
+	ScopeAdmin     Scope = "admin"
+	ScopeInstances Scope = "instances"
+	ScopeRead      Scope = "read"
+	ScopeRules     Scope = "rules"
+)
+
 // Defines values for SecurityGroupVisibility.
 const (
 	SecurityGroupVisibilityPrivate SecurityGroupVisibility = "private"
 	SecurityGroupVisibilityPublic  SecurityGroupVisibility = "public"
+)
+
+// Defines values for SessionGroupChanges.
+const (
+	SessionGroupChangesLive    SessionGroupChanges = "live"
+	SessionGroupChangesStopped SessionGroupChanges = "stopped"
 )
 
 // Defines values for TemplateBootMode.
@@ -109,6 +147,25 @@ const (
 	TemplateVisibilityPublic  TemplateVisibility = "public"
 )
 
+// Defines values for Verdict.
+const (
+	VerdictDrop Verdict = "drop"
+	VerdictPass Verdict = "pass"
+)
+
+// Defines values for ListAuditRecordsParamsLog.
+const (
+	ListAuditRecordsParamsLogInstallation ListAuditRecordsParamsLog = "installation"
+	ListAuditRecordsParamsLogOrganization ListAuditRecordsParamsLog = "organization"
+)
+
+// Defines values for StreamFlowsParamsVerdict.
+const (
+	StreamFlowsParamsVerdictAll     StreamFlowsParamsVerdict = "all"
+	StreamFlowsParamsVerdictAllowed StreamFlowsParamsVerdict = "allowed"
+	StreamFlowsParamsVerdictDenied  StreamFlowsParamsVerdict = "denied"
+)
+
 // Defines values for ListSecurityGroupsParamsVisibility.
 const (
 	ListSecurityGroupsParamsVisibilityPrivate ListSecurityGroupsParamsVisibility = "private"
@@ -120,6 +177,34 @@ const (
 	ListTemplatesParamsVisibilityPrivate ListTemplatesParamsVisibility = "private"
 	ListTemplatesParamsVisibilityPublic  ListTemplatesParamsVisibility = "public"
 )
+
+// APIKey defines model for APIKey.
+type APIKey struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// ExpiresAt From then on it is refused. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// LastUsedAt To the minute. Left out if it never was.
+	LastUsedAt *time.Time `json:"last-used-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Whether it may also do what is above organizations.
+	Operator bool    `json:"operator"`
+	Scopes   []Scope `json:"scopes"`
+}
+
+// APIKeyList defines model for APIKeyList.
+type APIKeyList struct {
+	APIKeys []APIKey `json:"api-keys"`
+}
 
 // AddRuleRequest Exactly one of network and security-group is the peer. Ports go with tcp and udp only, both or neither
 // (every port); icmp goes with icmp and icmpv6 only.
@@ -148,6 +233,64 @@ type AddRulesRequest struct {
 	Rules []AddRuleRequest `json:"rules"`
 }
 
+// AuditRecord One thing that somebody did, or was not let do. `hash` is SHA-256, in hexadecimal, over `previous`, a newline and `content`; `content` is
+// the record's text as it was hashed, JSON, whose fields stand beside it once more.
+type AuditRecord struct {
+	// Action The operation's id in this contract.
+	//
+	// Example: add-rule-to-security-group
+	Action string `json:"action"`
+
+	// After The object as it became.
+	After map[string]interface{} `json:"after,omitempty"`
+
+	// Before The object as it was. Never a secret.
+	Before  map[string]interface{} `json:"before,omitempty"`
+	Content string                 `json:"content"`
+
+	// Count How many denials the record stands for.
+	Count int    `json:"count,omitempty"`
+	Hash  string `json:"hash"`
+
+	// Key Who. The id of the API key.
+	Key     string `json:"key,omitempty"`
+	KeyName string `json:"key-name,omitempty"`
+
+	// Message Why it was denied.
+	Message string `json:"message,omitempty"`
+
+	// Operation Id of the operation.
+	Operation string             `json:"operation,omitempty"`
+	Outcome   AuditRecordOutcome `json:"outcome"`
+
+	// Previous Hash of the record before; 64 zeros for the first.
+	Previous string `json:"previous"`
+
+	// Remote From where. An IP address.
+	Remote string `json:"remote,omitempty"`
+
+	// Request Id of the request.
+	Request string `json:"request,omitempty"`
+
+	// Revision Of the policy.
+	Revision int64 `json:"revision,omitempty"`
+
+	// Sequence From 1 on without a gap.
+	Sequence int64 `json:"sequence"`
+
+	// Subject What was changed. Its id or name.
+	Subject string    `json:"subject,omitempty"`
+	Time    time.Time `json:"time"`
+}
+
+// AuditRecordOutcome defines model for AuditRecord.Outcome.
+type AuditRecordOutcome string
+
+// AuditRecordList defines model for AuditRecordList.
+type AuditRecordList struct {
+	Records []AuditRecord `json:"records"`
+}
+
 // ConnectionEnd defines model for ConnectionEnd.
 type ConnectionEnd struct {
 	// Address Example: 10.0.0.7
@@ -155,6 +298,15 @@ type ConnectionEnd struct {
 
 	// Instance The instance that owns the address, if one does.
 	Instance *Reference `json:"instance,omitempty"`
+
+	// Loaded The same, answered by the programs on the instance's host.
+	Loaded *LoadedVerdict `json:"loaded,omitempty"`
+
+	// Membership How the other end came to be meant by the rule.
+	Membership *Membership `json:"membership,omitempty"`
+
+	// Nearest If no rule admits it, those that differ least, best first.
+	Nearest []NearRule `json:"nearest,omitempty"`
 
 	// Reason One of the reasons that also counters and events carry.
 	//
@@ -168,11 +320,23 @@ type ConnectionEnd struct {
 	SecurityGroup *Reference `json:"security-group,omitempty"`
 
 	// Verdict What this end decides. Egress at the one who opens, ingress at the other. Left out where no instance is.
-	Verdict ConnectionEndVerdict `json:"verdict,omitempty"`
+	Verdict Verdict `json:"verdict,omitempty"`
 }
 
-// ConnectionEndVerdict What this end decides. Egress at the one who opens, ingress at the other. Left out where no instance is.
-type ConnectionEndVerdict string
+// CreateAPIKeyRequest defines model for CreateAPIKeyRequest.
+type CreateAPIKeyRequest struct {
+	// ExpiresAt In the future. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Also above organizations. Only an operator may ask for it.
+	Operator bool    `json:"operator,omitempty"`
+	Scopes   []Scope `json:"scopes"`
+}
 
 // CreateHostTokenRequest defines model for CreateHostTokenRequest.
 type CreateHostTokenRequest struct {
@@ -202,6 +366,20 @@ type CreateInstanceRequest struct {
 	SecurityGroups []Identified `json:"security-groups,omitempty"`
 }
 
+// CreateOrganizationRequest defines model for CreateOrganizationRequest.
+type CreateOrganizationRequest struct {
+	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
+	Hosts *[]string `json:"hosts,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Quotas Those that are left out stay as they are.
+	Quotas QuotaChanges `json:"quotas,omitempty"`
+}
+
 // CreateSecurityGroupRequest defines model for CreateSecurityGroupRequest.
 type CreateSecurityGroupRequest struct {
 	// Description Example: what faces the internet
@@ -213,8 +391,68 @@ type CreateSecurityGroupRequest struct {
 	Name Name `json:"name"`
 }
 
+// CreateSessionRequest defines model for CreateSessionRequest.
+type CreateSessionRequest struct {
+	Key    string `json:"key"`
+	Secret string `json:"secret"`
+}
+
+// CreatedAPIKey defines model for CreatedAPIKey.
+type CreatedAPIKey struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// ExpiresAt From then on it is refused. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// LastUsedAt To the minute. Left out if it never was.
+	LastUsedAt *time.Time `json:"last-used-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Whether it may also do what is above organizations.
+	Operator bool    `json:"operator"`
+	Scopes   []Scope `json:"scopes"`
+
+	// Secret Shown this once.
+	Secret string `json:"secret"`
+}
+
 // Description Example: what faces the internet
 type Description = string
+
+// DropList defines model for DropList.
+type DropList struct {
+	Drops []DroppedPackets `json:"drops"`
+}
+
+// DroppedPackets defines model for DroppedPackets.
+type DroppedPackets struct {
+	// Interface Example: tap3
+	Interface string     `json:"interface"`
+	LastAt    *time.Time `json:"last-at,omitempty"`
+	Packets   int64      `json:"packets"`
+
+	// Reason Example: denied-ingress
+	Reason string `json:"reason"`
+}
+
+// Enforcement defines model for Enforcement.
+type Enforcement struct {
+	// Hosts How many hosts the change concerns.
+	Hosts int `json:"hosts"`
+
+	// Milliseconds From commit to the last acknowledgement; left out while hosts wait.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
+	// Waiting How many of them have not acknowledged yet.
+	Waiting int `json:"waiting"`
+}
 
 // ExactICMP defines model for ExactICMP.
 type ExactICMP struct {
@@ -260,21 +498,41 @@ type FlowDirection string
 
 // Host defines model for Host.
 type Host struct {
+	// Behind Whether a change that concerns it is not enforced yet.
+	Behind    bool      `json:"behind,omitempty"`
 	CreatedAt time.Time `json:"created-at"`
+
+	// EnforcedAt When it said that it enforces the revision.
+	EnforcedAt *time.Time `json:"enforced-at,omitempty"`
 
 	// Error What it could not apply of the newest policy, and why.
 	Error string `json:"error,omitempty"`
 
-	// Instances How many instances of this organization it runs.
+	// Instances How many instances it runs, of all organizations.
 	Instances int `json:"instances"`
 
 	// LastSeen By the server's clock.
 	LastSeen *time.Time `json:"last-seen,omitempty"`
 
+	// Milliseconds From commit to acknowledgement of the last change that concerned it.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
 	// Name Letters, digits, and dots, hyphens and underscores between them.
 	//
 	// Example: hv1
 	Name HostName `json:"name"`
+
+	// PolicyDigest SHA-256 of the policy that it enforces, in hexadecimal.
+	PolicyDigest string `json:"policy-digest,omitempty"`
+
+	// ProgramDigest Tags of the programs that are loaded.
+	ProgramDigest string `json:"program-digest,omitempty"`
+
+	// Protection What keeps new interfaces closed until they have their policy.
+	Protection string `json:"protection,omitempty"`
+
+	// Repairs How often it repaired what another tool had taken away, since its agent started.
+	Repairs int `json:"repairs,omitempty"`
 
 	// Revision The newest policy revision that it enforces; 0 before the first.
 	Revision int64 `json:"revision"`
@@ -283,6 +541,9 @@ type Host struct {
 	// `offline`: not heard of; it goes on enforcing what it last got. `failing`: online, but it could not
 	// apply all of the newest policy.
 	State HostState `json:"state"`
+
+	// UnprotectedPorts Ports of its bridges that are not protected between their creation and the first policy.
+	UnprotectedPorts []string `json:"unprotected-ports,omitempty"`
 
 	// Version Of its agent.
 	Version string `json:"version,omitempty"`
@@ -403,6 +664,14 @@ type InstanceList struct {
 // InstanceState An instance with a host is running while one of its interfaces is there and up, and until its host has looked.
 type InstanceState string
 
+// InstanceSummaryList defines model for InstanceSummaryList.
+type InstanceSummaryList struct {
+	Instances []Instance `json:"instances"`
+
+	// Total How many match in all.
+	Total int `json:"total"`
+}
+
 // InstanceType defines model for InstanceType.
 type InstanceType struct {
 	Authorized bool  `json:"authorized"`
@@ -461,13 +730,45 @@ type InterfaceRequest struct {
 	Name string `json:"name"`
 }
 
+// KeyID Example: EXO0123456789abcdef01234567
+type KeyID = string
+
 // Labels Example: {"role":"db"}
 type Labels map[string]string
+
+// LoadedVerdict What the programs that are loaded on the host answer to the same question, asked without side effects.
+type LoadedVerdict struct {
+	// Agrees Whether it is what the policy says. If not it is an alarm.
+	Agrees bool   `json:"agrees"`
+	Reason string `json:"reason,omitempty"`
+
+	// Rule Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	Rule ID `json:"rule,omitempty"`
+
+	// Unavailable Why there is no answer: the host is away.
+	Unavailable string  `json:"unavailable,omitempty"`
+	Verdict     Verdict `json:"verdict,omitempty"`
+}
 
 // MAC A unicast Ethernet address.
 //
 // Example: 52:54:00:12:34:56
 type MAC = string
+
+// Membership How an address came to be meant by a rule.
+type Membership struct {
+	Address string          `json:"address"`
+	Means   MembershipMeans `json:"means"`
+
+	// SecurityGroup An object by id, with its name.
+	SecurityGroup Reference `json:"security-group,omitempty"`
+
+	// Via The network that contains the address.
+	Via string `json:"via,omitempty"`
+}
+
+// MembershipMeans defines model for Membership.Means.
+type MembershipMeans string
 
 // MembershipRequest defines model for MembershipRequest.
 type MembershipRequest struct {
@@ -480,13 +781,58 @@ type MembershipRequest struct {
 // Example: web
 type Name = string
 
+// NearRule A rule that did not admit it, but nearly did.
+type NearRule struct {
+	// Differs In what.
+	Differs []NearRuleDiffers `json:"differs"`
+
+	// Rule Allows what it describes. There are no rules that deny.
+	Rule SecurityGroupRule `json:"rule"`
+
+	// SecurityGroup An object by id, with its name.
+	SecurityGroup Reference `json:"security-group"`
+}
+
+// NearRuleDiffers defines model for NearRule.Differs.
+type NearRuleDiffers string
+
 // Network CIDR in canonical form. In requests a bare address stands for itself alone.
 //
 // Example: 203.0.113.0/24
 type Network = string
 
+// OpenFlow defines model for OpenFlow.
+type OpenFlow struct {
+	// Direction The instance's view. What comes to it is ingress, what it sends is egress.
+	Direction   FlowDirection `json:"direction"`
+	IdleSeconds int           `json:"idle-seconds"`
+	Interface   string        `json:"interface"`
+	Local       string        `json:"local"`
+	LocalPort   int           `json:"local-port,omitempty"`
+	Protocol    string        `json:"protocol"`
+	Remote      string        `json:"remote"`
+	RemotePort  int           `json:"remote-port,omitempty"`
+
+	// Rule The rule that admitted it.
+	Rule *ID `json:"rule,omitempty"`
+
+	// State Example: established
+	State string `json:"state"`
+}
+
+// OpenFlowList defines model for OpenFlowList.
+type OpenFlowList struct {
+	Flows []OpenFlow `json:"flows"`
+
+	// More Whether there are more than listed.
+	More bool `json:"more"`
+}
+
 // Operation defines model for Operation.
 type Operation struct {
+	// Enforcement Which hosts the change concerns (extension).
+	Enforcement *Enforcement `json:"enforcement,omitempty"`
+
 	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 	ID ID `json:"id"`
 
@@ -521,6 +867,30 @@ type OperationReference struct {
 
 	// Link Example: /v2/security-group/5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 	Link string `json:"link,omitempty"`
+}
+
+// Organization defines model for Organization.
+type Organization struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// Hosts Hosts on which its keys may place instances; `*` is every host.
+	Hosts []string `json:"hosts"`
+
+	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	ID ID `json:"id"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Quotas How much an organization may have.
+	Quotas Quotas `json:"quotas"`
+}
+
+// OrganizationList defines model for OrganizationList.
+type OrganizationList struct {
+	Organizations []Organization `json:"organizations"`
 }
 
 // PeerGroupRequest A group by id, or by name.
@@ -584,6 +954,75 @@ type ProblemEntry struct {
 // Protocol defines model for Protocol.
 type Protocol string
 
+// Quota defines model for Quota.
+type Quota struct {
+	Limit int64 `json:"limit"`
+
+	// Resource `security-group-rule` is of the group that has most, `instance-security-group` of the instance that has most.
+	Resource QuotaResource `json:"resource"`
+	Usage    int64         `json:"usage"`
+}
+
+// QuotaResource `security-group-rule` is of the group that has most, `instance-security-group` of the instance that has most.
+type QuotaResource string
+
+// QuotaChanges Those that are left out stay as they are.
+type QuotaChanges struct {
+	APIKeys                   *int `json:"api-keys,omitempty"`
+	Instances                 *int `json:"instances,omitempty"`
+	RulesPerSecurityGroup     *int `json:"rules-per-security-group,omitempty"`
+	SecurityGroups            *int `json:"security-groups,omitempty"`
+	SecurityGroupsPerInstance *int `json:"security-groups-per-instance,omitempty"`
+}
+
+// QuotaList defines model for QuotaList.
+type QuotaList struct {
+	Quotas []Quota `json:"quotas"`
+}
+
+// Quotas How much an organization may have.
+type Quotas struct {
+	APIKeys                   int `json:"api-keys"`
+	Instances                 int `json:"instances"`
+	RulesPerSecurityGroup     int `json:"rules-per-security-group"`
+	SecurityGroups            int `json:"security-groups"`
+	SecurityGroupsPerInstance int `json:"security-groups-per-instance"`
+}
+
+// Receipt defines model for Receipt.
+type Receipt struct {
+	// Current Whether that is the newest that concerns it.
+	Current bool `json:"current"`
+
+	// Host Letters, digits, and dots, hyphens and underscores between them.
+	//
+	// Example: hv1
+	Host HostName `json:"host"`
+
+	// Milliseconds From commit to acknowledgement of the last change that concerned it.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
+	// PolicyDigest SHA-256 of the policy that it enforces, in hexadecimal.
+	PolicyDigest string `json:"policy-digest,omitempty"`
+
+	// ProgramDigest Tags of the programs that are loaded.
+	ProgramDigest string `json:"program-digest,omitempty"`
+
+	// Revision The newest policy revision that it enforces.
+	Revision int64 `json:"revision"`
+
+	// Since When it said so.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// ReceiptList defines model for ReceiptList.
+type ReceiptList struct {
+	Receipts []Receipt `json:"receipts"`
+
+	// Revision The newest of the store.
+	Revision int64 `json:"revision"`
+}
+
 // Reference An object by id, with its name.
 type Reference struct {
 	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
@@ -604,6 +1043,41 @@ type RegisterSSHKeyRequest struct {
 	PublicKey string `json:"public-key"`
 }
 
+// ReplaceRulesRequest defines model for ReplaceRulesRequest.
+type ReplaceRulesRequest struct {
+	// Rules All rules that the group is to have. Those that it has already stay as they are, with their ids and hits.
+	Rules []AddRuleRequest `json:"rules"`
+}
+
+// RotateAPIKeyRequest defines model for RotateAPIKeyRequest.
+type RotateAPIKeyRequest struct {
+	// OverlapSeconds How long the old key works on.
+	OverlapSeconds *int `json:"overlap-seconds,omitempty"`
+}
+
+// RuleHit defines model for RuleHit.
+type RuleHit struct {
+	Bytes int64 `json:"bytes"`
+
+	// LastHitAt To a few seconds.
+	LastHitAt *time.Time `json:"last-hit-at,omitempty"`
+
+	// Packets Since the rule was made.
+	Packets         int64 `json:"packets"`
+	PacketsLastHour int64 `json:"packets-last-hour"`
+
+	// Rule Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	Rule ID `json:"rule"`
+
+	// SecurityGroup Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	SecurityGroup ID `json:"security-group"`
+}
+
+// RuleHitList defines model for RuleHitList.
+type RuleHitList struct {
+	RuleHits []RuleHit `json:"rule-hits"`
+}
+
 // SSHKey defines model for SSHKey.
 type SSHKey struct {
 	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
@@ -616,6 +1090,10 @@ type SSHKey struct {
 type SSHKeyList struct {
 	SSHKeys []SSHKey `json:"ssh-keys"`
 }
+
+// Scope What a key may do. `read`: look at everything but keys and audit. `rules`: change groups and rules. `instances`: change instances and
+// their groups. `admin`: all of that, and keys and audit. Each includes `read`.
+type Scope string
 
 // SecurityGroup defines model for SecurityGroup.
 type SecurityGroup struct {
@@ -675,6 +1153,46 @@ type SecurityGroupRule struct {
 	StartPort Port `json:"start-port,omitempty"`
 }
 
+// SecurityGroupSummary defines model for SecurityGroupSummary.
+type SecurityGroupSummary struct {
+	// Default Whether it is the group that can't be deleted.
+	Default bool `json:"default"`
+
+	// Description Example: what faces the internet
+	Description Description `json:"description"`
+
+	// HitsLastHour Packets that its rules let pass in the last hour.
+	HitsLastHour int64 `json:"hits-last-hour"`
+
+	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	ID ID `json:"id"`
+
+	// Members How many instances belong to it.
+	Members int `json:"members"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Primary Whether new instances get it when they name none.
+	Primary bool `json:"primary"`
+
+	// Rules How many it has.
+	Rules int `json:"rules"`
+
+	// UsedBy How many other groups have rules that name it.
+	UsedBy int `json:"used-by"`
+}
+
+// SecurityGroupSummaryList defines model for SecurityGroupSummaryList.
+type SecurityGroupSummaryList struct {
+	SecurityGroups []SecurityGroupSummary `json:"security-groups"`
+
+	// Total How many match in all.
+	Total int `json:"total"`
+}
+
 // SecurityGroupUsage defines model for SecurityGroupUsage.
 type SecurityGroupUsage struct {
 	// Instances Its members.
@@ -686,6 +1204,36 @@ type SecurityGroupUsage struct {
 	// Rules Rules, also its own, that name it as their peer.
 	Rules []UsingRule `json:"rules"`
 }
+
+// Session defines model for Session.
+type Session struct {
+	// Address The caller's IP address as the server sees it.
+	Address string `json:"address,omitempty"`
+
+	// ExpiresAt Of the session; left out for a signed request.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// GroupChanges Whether running instances may change their groups.
+	GroupChanges SessionGroupChanges `json:"group-changes"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name     Name `json:"name"`
+	Operator bool `json:"operator"`
+
+	// Organization An object by id, with its name.
+	Organization  Reference `json:"organization"`
+	Scopes        []Scope   `json:"scopes"`
+	ServerVersion string    `json:"server-version"`
+	Zone          string    `json:"zone"`
+}
+
+// SessionGroupChanges Whether running instances may change their groups.
+type SessionGroupChanges string
 
 // SourceRequest defines model for SourceRequest.
 type SourceRequest struct {
@@ -763,6 +1311,16 @@ type UpdateInstanceRequest struct {
 	Name       *Name               `json:"name,omitempty"`
 }
 
+// UpdateOrganizationRequest A field that is left out stays as it is.
+type UpdateOrganizationRequest struct {
+	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
+	Hosts *[]string `json:"hosts,omitempty"`
+	Name  *Name     `json:"name,omitempty"`
+
+	// Quotas Those that are left out stay as they are.
+	Quotas QuotaChanges `json:"quotas,omitempty"`
+}
+
 // UpdateSecurityGroupRequest What is left out stays as it is.
 type UpdateSecurityGroupRequest struct {
 	Description *Description `json:"description,omitempty"`
@@ -777,6 +1335,9 @@ type UsingRule struct {
 	// SecurityGroup An object by id, with its name.
 	SecurityGroup Reference `json:"security-group"`
 }
+
+// Verdict defines model for Verdict.
+type Verdict string
 
 // Zone defines model for Zone.
 type Zone struct {
@@ -801,6 +1362,9 @@ type ZoneList struct {
 // PathID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 type PathID = ID
 
+// PathKey Example: EXO0123456789abcdef01234567
+type PathKey = KeyID
+
 // PathName defines model for path-name.
 type PathName = string
 
@@ -819,6 +1383,31 @@ type NotFound = Problem
 // Refused defines model for Refused.
 type Refused = Problem
 
+// ListAuditRecordsParams defines parameters for ListAuditRecords.
+type ListAuditRecordsParams struct {
+	// Log `organization`: the caller's. `installation`: hosts, tokens and organizations, and requests that nobody known has signed; for operators.
+	Log ListAuditRecordsParamsLog `form:"log,omitempty" json:"log,omitempty"`
+
+	// Before Only records with a smaller sequence number.
+	Before int64 `form:"before,omitempty" json:"before,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAuditRecordsParamsLog defines parameters for ListAuditRecords.
+type ListAuditRecordsParamsLog string
+
+// StreamFlowsParams defines parameters for StreamFlows.
+type StreamFlowsParams struct {
+	// Instance Only events of the instance of this id.
+	Instance ID                       `form:"instance,omitempty" json:"instance,omitempty"`
+	Verdict  StreamFlowsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty"`
+}
+
+// StreamFlowsParamsVerdict defines parameters for StreamFlows.
+type StreamFlowsParamsVerdict string
+
 // ListInstancesParams defines parameters for ListInstances.
 type ListInstancesParams struct {
 	// IPAddress Only the instance that owns this IPv4 or IPv6 address.
@@ -834,6 +1423,27 @@ type ListInstancesParams struct {
 	ManagerType string `form:"manager-type,omitempty" json:"manager-type,omitempty"`
 }
 
+// ListInstanceSummariesParams defines parameters for ListInstanceSummaries.
+type ListInstanceSummariesParams struct {
+	// Search Only those whose name, id, host or an address contains this, case ignored.
+	Search string `form:"search,omitempty" json:"search,omitempty"`
+
+	// SecurityGroup Only members of the group of this id.
+	SecurityGroup ID `form:"security-group,omitempty" json:"security-group,omitempty"`
+
+	// Offset How many to skip.
+	Offset int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRuleHitsParams defines parameters for ListRuleHits.
+type ListRuleHitsParams struct {
+	// SecurityGroup Only rules of the group of this id.
+	SecurityGroup ID `form:"security-group,omitempty" json:"security-group,omitempty"`
+}
+
 // ListSecurityGroupsParams defines parameters for ListSecurityGroups.
 type ListSecurityGroupsParams struct {
 	// Visibility There are no public groups here; `public` lists none.
@@ -842,6 +1452,18 @@ type ListSecurityGroupsParams struct {
 
 // ListSecurityGroupsParamsVisibility defines parameters for ListSecurityGroups.
 type ListSecurityGroupsParamsVisibility string
+
+// ListSecurityGroupSummariesParams defines parameters for ListSecurityGroupSummaries.
+type ListSecurityGroupSummariesParams struct {
+	// Search Only those whose name, description or id contains this, case ignored.
+	Search string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Offset How many to skip.
+	Offset int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListTemplatesParams defines parameters for ListTemplates.
 type ListTemplatesParams struct {
@@ -855,6 +1477,12 @@ type ListTemplatesParams struct {
 // ListTemplatesParamsVisibility defines parameters for ListTemplates.
 type ListTemplatesParamsVisibility string
 
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
+
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKeyRequest
+
 // ExplainConnectionJSONRequestBody defines body for ExplainConnection for application/json ContentType.
 type ExplainConnectionJSONRequestBody = ExplainRequest
 
@@ -867,6 +1495,15 @@ type CreateInstanceJSONRequestBody = CreateInstanceRequest
 // UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
 type UpdateInstanceJSONRequestBody = UpdateInstanceRequest
 
+// CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
+type CreateOrganizationJSONRequestBody = CreateOrganizationRequest
+
+// UpdateOrganizationJSONRequestBody defines body for UpdateOrganization for application/json ContentType.
+type UpdateOrganizationJSONRequestBody = UpdateOrganizationRequest
+
+// CreateOrganizationAPIKeyJSONRequestBody defines body for CreateOrganizationAPIKey for application/json ContentType.
+type CreateOrganizationAPIKeyJSONRequestBody = CreateAPIKeyRequest
+
 // CreateSecurityGroupJSONRequestBody defines body for CreateSecurityGroup for application/json ContentType.
 type CreateSecurityGroupJSONRequestBody = CreateSecurityGroupRequest
 
@@ -875,6 +1512,9 @@ type UpdateSecurityGroupJSONRequestBody = UpdateSecurityGroupRequest
 
 // AddRuleToSecurityGroupJSONRequestBody defines body for AddRuleToSecurityGroup for application/json ContentType.
 type AddRuleToSecurityGroupJSONRequestBody = AddRuleRequest
+
+// ReplaceRulesOfSecurityGroupJSONRequestBody defines body for ReplaceRulesOfSecurityGroup for application/json ContentType.
+type ReplaceRulesOfSecurityGroupJSONRequestBody = ReplaceRulesRequest
 
 // AddRulesToSecurityGroupJSONRequestBody defines body for AddRulesToSecurityGroup for application/json ContentType.
 type AddRulesToSecurityGroupJSONRequestBody = AddRulesRequest
@@ -890,6 +1530,9 @@ type DetachInstanceFromSecurityGroupJSONRequestBody = MembershipRequest
 
 // RemoveExternalSourceFromSecurityGroupJSONRequestBody defines body for RemoveExternalSourceFromSecurityGroup for application/json ContentType.
 type RemoveExternalSourceFromSecurityGroupJSONRequestBody = SourceRequest
+
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = CreateSessionRequest
 
 // RegisterSSHKeyJSONRequestBody defines body for RegisterSSHKey for application/json ContentType.
 type RegisterSSHKeyJSONRequestBody = RegisterSSHKeyRequest
@@ -968,6 +1611,56 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListAPIKeys Lists the organization's API keys, without secrets, in order of creation.
+	//
+	// Corresponds with GET /api-key (the `ListAPIKeys` operationId).
+	ListAPIKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAPIKeyWithBody Makes an API key. It can't do more than the key that asks for it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api-key (the `CreateAPIKey` operationId).
+	CreateAPIKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAPIKey Makes an API key. It can't do more than the key that asks for it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api-key (the `CreateAPIKey` operationId).
+	CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAPIKey Revokes an API key at once, and the sessions that it opened.
+	//
+	// Refused (409) for the last operator's key.
+	//
+	// Corresponds with DELETE /api-key/{key} (the `DeleteAPIKey` operationId).
+	DeleteAPIKey(ctx context.Context, key PathKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAPIKey Shows an API key, without its secret.
+	//
+	// Corresponds with GET /api-key/{key} (the `GetAPIKey` operationId).
+	GetAPIKey(ctx context.Context, key PathKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateAPIKeyWithBody Makes a successor with the same rights; the old key works on for a while.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api-key/{key}:rotate (the `RotateAPIKey` operationId).
+	RotateAPIKeyWithBody(ctx context.Context, key PathKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateAPIKey Makes a successor with the same rights; the old key works on for a while.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api-key/{key}:rotate (the `RotateAPIKey` operationId).
+	RotateAPIKey(ctx context.Context, key PathKey, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAuditRecords Lists who did what, newest first; a page at a time. For admins.
+	//
+	// Corresponds with GET /audit (the `ListAuditRecords` operationId).
+	ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExplainConnectionWithBody Tells whether a new connection would be admitted, and which rule decides.
 	//
 	// Takes any type of body and a specified content type.
@@ -981,6 +1674,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /explain (the `ExplainConnection` operationId).
 	ExplainConnection(ctx context.Context, body ExplainConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StreamFlows Streams flow events of the organization's instances as they happen (server-sent events).
+	//
+	// Events are `flow` with a FlowEvent, and `lost` with the number of events that could not be told. Denied first
+	// packets always come; allowed ones only while `verdict` asks for them. A comment comes every 15 seconds.
+	//
+	// Corresponds with GET /flow (the `StreamFlows` operationId).
+	StreamFlows(ctx context.Context, params *StreamFlowsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListHosts Lists hypervisors, by name.
 	//
@@ -1030,6 +1731,11 @@ type ClientInterface interface {
 	// Corresponds with POST /instance (the `CreateInstance` operationId).
 	CreateInstance(ctx context.Context, body CreateInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListInstanceSummaries Lists instances, a page at a time, by name.
+	//
+	// Corresponds with GET /instance-summary (the `ListInstanceSummaries` operationId).
+	ListInstanceSummaries(ctx context.Context, params *ListInstanceSummariesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListInstanceTypes Lists instance types. There is one, for clients that ask for it; it decides nothing.
 	//
 	// Corresponds with GET /instance-type (the `ListInstanceTypes` operationId).
@@ -1067,6 +1773,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /instance/{id} (the `UpdateInstance` operationId).
 	UpdateInstance(ctx context.Context, id PathID, body UpdateInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListInstanceDrops Lists how many packets of an instance were dropped, by interface and reason.
+	//
+	// Corresponds with GET /instance/{id}/drop (the `ListInstanceDrops` operationId).
+	ListInstanceDrops(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListInstanceFlows Lists the flows that an instance has open now, as its host tells.
+	//
+	// Corresponds with GET /instance/{id}/flow (the `ListInstanceFlows` operationId).
+	ListInstanceFlows(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddInstanceProtection Protects an instance from being deleted.
 	//
@@ -1109,6 +1825,75 @@ type ClientInterface interface {
 	// Corresponds with GET /operation/{id} (the `GetOperation` operationId).
 	GetOperation(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListOrganizations Lists the caller's organization; for an operator, all of them.
+	//
+	// Corresponds with GET /organization (the `ListOrganizations` operationId).
+	ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOrganizationWithBody Creates an organization with its default group. For operators.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /organization (the `CreateOrganization` operationId).
+	CreateOrganizationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOrganization Creates an organization with its default group. For operators.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /organization (the `CreateOrganization` operationId).
+	CreateOrganization(ctx context.Context, body CreateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteOrganization Deletes an organization that has no instances, with its groups, rules and keys. For operators.
+	//
+	// Refused (409) while it has instances, and for the organization that the store was born with. Its audit log stays.
+	//
+	// Corresponds with DELETE /organization/{id} (the `DeleteOrganization` operationId).
+	DeleteOrganization(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOrganization Shows an organization. Another than the caller's own is shown to operators only.
+	//
+	// Corresponds with GET /organization/{id} (the `GetOrganization` operationId).
+	GetOrganization(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOrganizationWithBody Renames an organization, or changes its quotas or the hosts it may use. For operators.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /organization/{id} (the `UpdateOrganization` operationId).
+	UpdateOrganizationWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOrganization Renames an organization, or changes its quotas or the hosts it may use. For operators.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /organization/{id} (the `UpdateOrganization` operationId).
+	UpdateOrganization(ctx context.Context, id PathID, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOrganizationAPIKeyWithBody Makes an API key for another organization, so that it can begin. For operators.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /organization/{id}/api-key (the `CreateOrganizationAPIKey` operationId).
+	CreateOrganizationAPIKeyWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOrganizationAPIKey Makes an API key for another organization, so that it can begin. For operators.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /organization/{id}/api-key (the `CreateOrganizationAPIKey` operationId).
+	CreateOrganizationAPIKey(ctx context.Context, id PathID, body CreateOrganizationAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuotas Lists how much the organization may have, and how much it has.
+	//
+	// Corresponds with GET /quota (the `ListQuotas` operationId).
+	ListQuotas(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReceipts Lists which hosts of the organization's instances enforce which revision, since when.
+	//
+	// Corresponds with GET /receipt (the `ListReceipts` operationId).
+	ListReceipts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeleteReverseDNSInstance Accepts the deletion of reverse DNS. None is kept here.
 	//
 	// Corresponds with DELETE /reverse-dns/instance/{id} (the `DeleteReverseDNSInstance` operationId).
@@ -1118,6 +1903,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /reverse-dns/instance/{id} (the `GetReverseDNSInstance` operationId).
 	GetReverseDNSInstance(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRuleHits Lists how often each rule was what let packets pass, over all hosts.
+	//
+	// Corresponds with GET /rule-hit (the `ListRuleHits` operationId).
+	ListRuleHits(ctx context.Context, params *ListRuleHitsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSecurityGroups Lists security groups, in order of creation.
 	//
@@ -1137,6 +1927,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /security-group (the `CreateSecurityGroup` operationId).
 	CreateSecurityGroup(ctx context.Context, body CreateSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSecurityGroupSummaries Lists security groups without their rules, a page at a time, by name.
+	//
+	// Corresponds with GET /security-group-summary (the `ListSecurityGroupSummaries` operationId).
+	ListSecurityGroupSummaries(ctx context.Context, params *ListSecurityGroupSummariesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSecurityGroup Deletes a security group that nobody uses.
 	//
@@ -1177,6 +1972,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /security-group/{id}/rules (the `AddRuleToSecurityGroup` operationId).
 	AddRuleToSecurityGroup(ctx context.Context, id PathID, body AddRuleToSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRulesOfSecurityGroupWithBody Makes the group's rules those given, in one step. Rules that it has already are kept.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /security-group/{id}/rules (the `ReplaceRulesOfSecurityGroup` operationId).
+	ReplaceRulesOfSecurityGroupWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRulesOfSecurityGroup Makes the group's rules those given, in one step. Rules that it has already are kept.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /security-group/{id}/rules (the `ReplaceRulesOfSecurityGroup` operationId).
+	ReplaceRulesOfSecurityGroup(ctx context.Context, id PathID, body ReplaceRulesOfSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteRuleFromSecurityGroup Deletes a rule of a security group. Live flows that only it admitted end.
 	//
@@ -1271,6 +2080,34 @@ type ClientInterface interface {
 	// Corresponds with PUT /security-group/{id}:remove-source (the `RemoveExternalSourceFromSecurityGroup` operationId).
 	RemoveExternalSourceFromSecurityGroup(ctx context.Context, id PathID, body RemoveExternalSourceFromSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteSession Signs the browser out. The cookie opens nothing any more.
+	//
+	// Corresponds with DELETE /session (the `DeleteSession` operationId).
+	DeleteSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSession Tells who calls, and what they may do.
+	//
+	// Corresponds with GET /session (the `GetSession` operationId).
+	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSessionWithBody Signs a browser in by API key. The answer sets a cookie.
+	//
+	// For browsers of this origin only. The cookie is `__Host-gabion`, HttpOnly, Secure, SameSite=Strict.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /session (the `CreateSession` operationId).
+	CreateSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSession Signs a browser in by API key. The answer sets a cookie.
+	//
+	// For browsers of this origin only. The cookie is `__Host-gabion`, HttpOnly, Secure, SameSite=Strict.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /session (the `CreateSession` operationId).
+	CreateSession(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSSHKeys Lists SSH keys. None are kept here.
 	//
 	// Corresponds with GET /ssh-key (the `ListSSHKeys` operationId).
@@ -1321,6 +2158,136 @@ type ClientInterface interface {
 	ListZones(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListAPIKeys Lists the organization's API keys, without secrets, in order of creation.
+//
+// Corresponds with GET /api-key (the `ListAPIKeys` operationId).
+func (c *Client) ListAPIKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAPIKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAPIKeyWithBody Makes an API key. It can't do more than the key that asks for it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api-key (the `CreateAPIKey` operationId).
+func (c *Client) CreateAPIKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAPIKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAPIKey Makes an API key. It can't do more than the key that asks for it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api-key (the `CreateAPIKey` operationId).
+func (c *Client) CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAPIKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAPIKey Revokes an API key at once, and the sessions that it opened.
+//
+// Refused (409) for the last operator's key.
+//
+// Corresponds with DELETE /api-key/{key} (the `DeleteAPIKey` operationId).
+func (c *Client) DeleteAPIKey(ctx context.Context, key PathKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAPIKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAPIKey Shows an API key, without its secret.
+//
+// Corresponds with GET /api-key/{key} (the `GetAPIKey` operationId).
+func (c *Client) GetAPIKey(ctx context.Context, key PathKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAPIKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateAPIKeyWithBody Makes a successor with the same rights; the old key works on for a while.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api-key/{key}:rotate (the `RotateAPIKey` operationId).
+func (c *Client) RotateAPIKeyWithBody(ctx context.Context, key PathKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateAPIKeyRequestWithBody(c.Server, key, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateAPIKey Makes a successor with the same rights; the old key works on for a while.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api-key/{key}:rotate (the `RotateAPIKey` operationId).
+func (c *Client) RotateAPIKey(ctx context.Context, key PathKey, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateAPIKeyRequest(c.Server, key, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditRecords Lists who did what, newest first; a page at a time. For admins.
+//
+// Corresponds with GET /audit (the `ListAuditRecords` operationId).
+func (c *Client) ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRecordsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExplainConnectionWithBody Tells whether a new connection would be admitted, and which rule decides.
 //
 // Takes any type of body and a specified content type.
@@ -1345,6 +2312,24 @@ func (c *Client) ExplainConnectionWithBody(ctx context.Context, contentType stri
 // Corresponds with POST /explain (the `ExplainConnection` operationId).
 func (c *Client) ExplainConnection(ctx context.Context, body ExplainConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExplainConnectionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StreamFlows Streams flow events of the organization's instances as they happen (server-sent events).
+//
+// Events are `flow` with a FlowEvent, and `lost` with the number of events that could not be told. Denied first
+// packets always come; allowed ones only while `verdict` asks for them. A comment comes every 15 seconds.
+//
+// Corresponds with GET /flow (the `StreamFlows` operationId).
+func (c *Client) StreamFlows(ctx context.Context, params *StreamFlowsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStreamFlowsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1483,6 +2468,21 @@ func (c *Client) CreateInstance(ctx context.Context, body CreateInstanceJSONRequ
 	return c.Client.Do(req)
 }
 
+// ListInstanceSummaries Lists instances, a page at a time, by name.
+//
+// Corresponds with GET /instance-summary (the `ListInstanceSummaries` operationId).
+func (c *Client) ListInstanceSummaries(ctx context.Context, params *ListInstanceSummariesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListInstanceSummariesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListInstanceTypes Lists instance types. There is one, for clients that ask for it; it decides nothing.
 //
 // Corresponds with GET /instance-type (the `ListInstanceTypes` operationId).
@@ -1571,6 +2571,36 @@ func (c *Client) UpdateInstanceWithBody(ctx context.Context, id PathID, contentT
 // Corresponds with PUT /instance/{id} (the `UpdateInstance` operationId).
 func (c *Client) UpdateInstance(ctx context.Context, id PathID, body UpdateInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateInstanceRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListInstanceDrops Lists how many packets of an instance were dropped, by interface and reason.
+//
+// Corresponds with GET /instance/{id}/drop (the `ListInstanceDrops` operationId).
+func (c *Client) ListInstanceDrops(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListInstanceDropsRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListInstanceFlows Lists the flows that an instance has open now, as its host tells.
+//
+// Corresponds with GET /instance/{id}/flow (the `ListInstanceFlows` operationId).
+func (c *Client) ListInstanceFlows(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListInstanceFlowsRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1692,6 +2722,185 @@ func (c *Client) GetOperation(ctx context.Context, id PathID, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
+// ListOrganizations Lists the caller's organization; for an operator, all of them.
+//
+// Corresponds with GET /organization (the `ListOrganizations` operationId).
+func (c *Client) ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOrganizationsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOrganizationWithBody Creates an organization with its default group. For operators.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /organization (the `CreateOrganization` operationId).
+func (c *Client) CreateOrganizationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOrganizationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOrganization Creates an organization with its default group. For operators.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /organization (the `CreateOrganization` operationId).
+func (c *Client) CreateOrganization(ctx context.Context, body CreateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOrganizationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteOrganization Deletes an organization that has no instances, with its groups, rules and keys. For operators.
+//
+// Refused (409) while it has instances, and for the organization that the store was born with. Its audit log stays.
+//
+// Corresponds with DELETE /organization/{id} (the `DeleteOrganization` operationId).
+func (c *Client) DeleteOrganization(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteOrganizationRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOrganization Shows an organization. Another than the caller's own is shown to operators only.
+//
+// Corresponds with GET /organization/{id} (the `GetOrganization` operationId).
+func (c *Client) GetOrganization(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOrganizationRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOrganizationWithBody Renames an organization, or changes its quotas or the hosts it may use. For operators.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /organization/{id} (the `UpdateOrganization` operationId).
+func (c *Client) UpdateOrganizationWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOrganizationRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOrganization Renames an organization, or changes its quotas or the hosts it may use. For operators.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /organization/{id} (the `UpdateOrganization` operationId).
+func (c *Client) UpdateOrganization(ctx context.Context, id PathID, body UpdateOrganizationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOrganizationRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOrganizationAPIKeyWithBody Makes an API key for another organization, so that it can begin. For operators.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /organization/{id}/api-key (the `CreateOrganizationAPIKey` operationId).
+func (c *Client) CreateOrganizationAPIKeyWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOrganizationAPIKeyRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOrganizationAPIKey Makes an API key for another organization, so that it can begin. For operators.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /organization/{id}/api-key (the `CreateOrganizationAPIKey` operationId).
+func (c *Client) CreateOrganizationAPIKey(ctx context.Context, id PathID, body CreateOrganizationAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOrganizationAPIKeyRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuotas Lists how much the organization may have, and how much it has.
+//
+// Corresponds with GET /quota (the `ListQuotas` operationId).
+func (c *Client) ListQuotas(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuotasRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReceipts Lists which hosts of the organization's instances enforce which revision, since when.
+//
+// Corresponds with GET /receipt (the `ListReceipts` operationId).
+func (c *Client) ListReceipts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReceiptsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DeleteReverseDNSInstance Accepts the deletion of reverse DNS. None is kept here.
 //
 // Corresponds with DELETE /reverse-dns/instance/{id} (the `DeleteReverseDNSInstance` operationId).
@@ -1712,6 +2921,21 @@ func (c *Client) DeleteReverseDNSInstance(ctx context.Context, id PathID, reqEdi
 // Corresponds with GET /reverse-dns/instance/{id} (the `GetReverseDNSInstance` operationId).
 func (c *Client) GetReverseDNSInstance(ctx context.Context, id PathID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReverseDNSInstanceRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRuleHits Lists how often each rule was what let packets pass, over all hosts.
+//
+// Corresponds with GET /rule-hit (the `ListRuleHits` operationId).
+func (c *Client) ListRuleHits(ctx context.Context, params *ListRuleHitsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRuleHitsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1761,6 +2985,21 @@ func (c *Client) CreateSecurityGroupWithBody(ctx context.Context, contentType st
 // Corresponds with POST /security-group (the `CreateSecurityGroup` operationId).
 func (c *Client) CreateSecurityGroup(ctx context.Context, body CreateSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateSecurityGroupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSecurityGroupSummaries Lists security groups without their rules, a page at a time, by name.
+//
+// Corresponds with GET /security-group-summary (the `ListSecurityGroupSummaries` operationId).
+func (c *Client) ListSecurityGroupSummaries(ctx context.Context, params *ListSecurityGroupSummariesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSecurityGroupSummariesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1861,6 +3100,40 @@ func (c *Client) AddRuleToSecurityGroupWithBody(ctx context.Context, id PathID, 
 // Corresponds with POST /security-group/{id}/rules (the `AddRuleToSecurityGroup` operationId).
 func (c *Client) AddRuleToSecurityGroup(ctx context.Context, id PathID, body AddRuleToSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAddRuleToSecurityGroupRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRulesOfSecurityGroupWithBody Makes the group's rules those given, in one step. Rules that it has already are kept.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /security-group/{id}/rules (the `ReplaceRulesOfSecurityGroup` operationId).
+func (c *Client) ReplaceRulesOfSecurityGroupWithBody(ctx context.Context, id PathID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRulesOfSecurityGroupRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRulesOfSecurityGroup Makes the group's rules those given, in one step. Rules that it has already are kept.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /security-group/{id}/rules (the `ReplaceRulesOfSecurityGroup` operationId).
+func (c *Client) ReplaceRulesOfSecurityGroup(ctx context.Context, id PathID, body ReplaceRulesOfSecurityGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRulesOfSecurityGroupRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2094,6 +3367,74 @@ func (c *Client) RemoveExternalSourceFromSecurityGroup(ctx context.Context, id P
 	return c.Client.Do(req)
 }
 
+// DeleteSession Signs the browser out. The cookie opens nothing any more.
+//
+// Corresponds with DELETE /session (the `DeleteSession` operationId).
+func (c *Client) DeleteSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSession Tells who calls, and what they may do.
+//
+// Corresponds with GET /session (the `GetSession` operationId).
+func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSessionWithBody Signs a browser in by API key. The answer sets a cookie.
+//
+// For browsers of this origin only. The cookie is `__Host-gabion`, HttpOnly, Secure, SameSite=Strict.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /session (the `CreateSession` operationId).
+func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSession Signs a browser in by API key. The answer sets a cookie.
+//
+// For browsers of this origin only. The cookie is `__Host-gabion`, HttpOnly, Secure, SameSite=Strict.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /session (the `CreateSession` operationId).
+func (c *Client) CreateSession(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSSHKeys Lists SSH keys. None are kept here.
 //
 // Corresponds with GET /ssh-key (the `ListSSHKeys` operationId).
@@ -2233,6 +3574,254 @@ func (c *Client) ListZones(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// NewListAPIKeysRequest constructs an http.Request for the ListAPIKeys method
+func NewListAPIKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAPIKeyRequest calls the generic CreateAPIKey builder with application/json body
+func NewCreateAPIKeyRequest(server string, body CreateAPIKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAPIKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateAPIKeyRequestWithBody constructs an http.Request for the CreateAPIKey method, with any body, and a specified content type
+func NewCreateAPIKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteAPIKeyRequest constructs an http.Request for the DeleteAPIKey method
+func NewDeleteAPIKeyRequest(server string, key PathKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetAPIKeyRequest constructs an http.Request for the GetAPIKey method
+func NewGetAPIKeyRequest(server string, key PathKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateAPIKeyRequest calls the generic RotateAPIKey builder with application/json body
+func NewRotateAPIKeyRequest(server string, key PathKey, body RotateAPIKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateAPIKeyRequestWithBody(server, key, "application/json", bodyReader)
+}
+
+// NewRotateAPIKeyRequestWithBody constructs an http.Request for the RotateAPIKey method, with any body, and a specified content type
+func NewRotateAPIKeyRequestWithBody(server string, key PathKey, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-key/%s:rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListAuditRecordsRequest constructs an http.Request for the ListAuditRecords method
+func NewListAuditRecordsRequest(server string, params *ListAuditRecordsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "log", params.Log, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExplainConnectionRequest calls the generic ExplainConnection builder with application/json body
 func NewExplainConnectionRequest(server string, body ExplainConnectionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2269,6 +3858,64 @@ func NewExplainConnectionRequestWithBody(server string, contentType string, body
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStreamFlowsRequest constructs an http.Request for the StreamFlows method
+func NewStreamFlowsRequest(server string, params *StreamFlowsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/flow")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "instance", params.Instance, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2522,6 +4169,80 @@ func NewCreateInstanceRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewListInstanceSummariesRequest constructs an http.Request for the ListInstanceSummaries method
+func NewListInstanceSummariesRequest(server string, params *ListInstanceSummariesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/instance-summary")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "security-group", params.SecurityGroup, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListInstanceTypesRequest constructs an http.Request for the ListInstanceTypes method
 func NewListInstanceTypesRequest(server string) (*http.Request, error) {
 	var err error
@@ -2694,6 +4415,74 @@ func NewUpdateInstanceRequestWithBody(server string, id PathID, contentType stri
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListInstanceDropsRequest constructs an http.Request for the ListInstanceDrops method
+func NewListInstanceDropsRequest(server string, id PathID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/instance/%s/drop", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListInstanceFlowsRequest constructs an http.Request for the ListInstanceFlows method
+func NewListInstanceFlowsRequest(server string, id PathID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/instance/%s/flow", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2929,6 +4718,289 @@ func NewGetOperationRequest(server string, id PathID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListOrganizationsRequest constructs an http.Request for the ListOrganizations method
+func NewListOrganizationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateOrganizationRequest calls the generic CreateOrganization builder with application/json body
+func NewCreateOrganizationRequest(server string, body CreateOrganizationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateOrganizationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateOrganizationRequestWithBody constructs an http.Request for the CreateOrganization method, with any body, and a specified content type
+func NewCreateOrganizationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteOrganizationRequest constructs an http.Request for the DeleteOrganization method
+func NewDeleteOrganizationRequest(server string, id PathID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOrganizationRequest constructs an http.Request for the GetOrganization method
+func NewGetOrganizationRequest(server string, id PathID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateOrganizationRequest calls the generic UpdateOrganization builder with application/json body
+func NewUpdateOrganizationRequest(server string, id PathID, body UpdateOrganizationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateOrganizationRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateOrganizationRequestWithBody constructs an http.Request for the UpdateOrganization method, with any body, and a specified content type
+func NewUpdateOrganizationRequestWithBody(server string, id PathID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateOrganizationAPIKeyRequest calls the generic CreateOrganizationAPIKey builder with application/json body
+func NewCreateOrganizationAPIKeyRequest(server string, id PathID, body CreateOrganizationAPIKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateOrganizationAPIKeyRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCreateOrganizationAPIKeyRequestWithBody constructs an http.Request for the CreateOrganizationAPIKey method, with any body, and a specified content type
+func NewCreateOrganizationAPIKeyRequestWithBody(server string, id PathID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/organization/%s/api-key", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListQuotasRequest constructs an http.Request for the ListQuotas method
+func NewListQuotasRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/quota")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReceiptsRequest constructs an http.Request for the ListReceipts method
+func NewListReceiptsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/receipt")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDeleteReverseDNSInstanceRequest constructs an http.Request for the DeleteReverseDNSInstance method
 func NewDeleteReverseDNSInstanceRequest(server string, id PathID) (*http.Request, error) {
 	var err error
@@ -2987,6 +5059,56 @@ func NewGetReverseDNSInstanceRequest(server string, id PathID) (*http.Request, e
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRuleHitsRequest constructs an http.Request for the ListRuleHits method
+func NewListRuleHitsRequest(server string, params *ListRuleHitsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/rule-hit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "security-group", params.SecurityGroup, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3083,6 +5205,72 @@ func NewCreateSecurityGroupRequestWithBody(server string, contentType string, bo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSecurityGroupSummariesRequest constructs an http.Request for the ListSecurityGroupSummaries method
+func NewListSecurityGroupSummariesRequest(server string, params *ListSecurityGroupSummariesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/security-group-summary")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3240,6 +5428,53 @@ func NewAddRuleToSecurityGroupRequestWithBody(server string, id PathID, contentT
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReplaceRulesOfSecurityGroupRequest calls the generic ReplaceRulesOfSecurityGroup builder with application/json body
+func NewReplaceRulesOfSecurityGroupRequest(server string, id PathID, body ReplaceRulesOfSecurityGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRulesOfSecurityGroupRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewReplaceRulesOfSecurityGroupRequestWithBody constructs an http.Request for the ReplaceRulesOfSecurityGroup method, with any body, and a specified content type
+func NewReplaceRulesOfSecurityGroupRequestWithBody(server string, id PathID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/security-group/%s/rules", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -3584,6 +5819,100 @@ func NewRemoveExternalSourceFromSecurityGroupRequestWithBody(server string, id P
 	}
 
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteSessionRequest constructs an http.Request for the DeleteSession method
+func NewDeleteSessionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSessionRequest constructs an http.Request for the GetSession method
+func NewGetSessionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSessionRequest calls the generic CreateSession builder with application/json body
+func NewCreateSessionRequest(server string, body CreateSessionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSessionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateSessionRequestWithBody constructs an http.Request for the CreateSession method, with any body, and a specified content type
+func NewCreateSessionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type Config struct {
 
 // api implements the contract's operations, one method each.
 type api struct {
+	openapi.Unimplemented // answers 501 to what is not built yet
 	Config
 	replays *replays
 }

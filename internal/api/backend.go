@@ -6,6 +6,7 @@ package api
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/gabion/gabion"
 )
@@ -25,6 +26,8 @@ type Store interface {
 
 	Rules(ctx context.Context, org string) ([]gabion.Rule, error) // of all groups, in order of creation
 	GroupRules(ctx context.Context, org, group string) ([]gabion.Rule, error)
+	// ReplaceRules makes the group's rules those given: what it has already stays.
+	ReplaceRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error)
 	AddRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) // all or none; conflict: equal rule (says its id)
 	DeleteRule(ctx context.Context, org, group, id string) (gabion.Operation, error)
 
@@ -49,7 +52,32 @@ type Store interface {
 	CreateJoinToken(ctx context.Context, t gabion.JoinToken) error
 	DeleteHost(ctx context.Context, name string) error // conflict: has instances
 
-	Key(ctx context.Context, id string) (gabion.Key, error)
+	Organizations(ctx context.Context) ([]gabion.Organization, error) // in order of creation
+	Organization(ctx context.Context, id string) (gabion.Organization, error)
+	CreateOrganization(ctx context.Context, o gabion.Organization) (gabion.Operation, error) // conflict: name taken
+	UpdateOrganization(ctx context.Context, id string, change func(*gabion.Organization) error) (gabion.Operation, error)
+	DeleteOrganization(ctx context.Context, id string) (gabion.Operation, error) // conflict: has instances, or is the first
+	Usage(ctx context.Context, org string) (gabion.Usage, error)
+
+	Key(ctx context.Context, id string) (gabion.Key, error)     // of any organization, with its secret
+	Keys(ctx context.Context, org string) ([]gabion.Key, error) // without secrets, in order of creation
+	// CreateKey makes id and secret. Sent again with the signature of ctx's actor, it
+	// returns the same key.
+	CreateKey(ctx context.Context, k gabion.Key) (gabion.Key, error)
+	// RotateKey makes a successor with the same rights; the old key ends at the time given.
+	RotateKey(ctx context.Context, org, id string, ends time.Time) (gabion.Key, error)
+	DeleteKey(ctx context.Context, org, id string) (gabion.Operation, error) // conflict: the last operator's key
+	TouchKey(ctx context.Context, id string, used time.Time) error
+
+	CreateSession(ctx context.Context, s gabion.Session) error
+	Session(ctx context.Context, hash [32]byte) (gabion.Session, error) // not found also when it has expired
+	DeleteSession(ctx context.Context, hash [32]byte) error
+
+	// Audit is a page of a log (an organization's id or gabion.InstallationLog),
+	// newest first, of records before the sequence number; 0: the newest.
+	Audit(ctx context.Context, log string, before int64, limit int) ([]gabion.AuditRecord, error)
+	// Deny adds a denial to a log. Changes write their records themselves.
+	Deny(ctx context.Context, e gabion.AuditEntry) error
 }
 
 // Enforcement knows how far the hosts are.

@@ -29,7 +29,7 @@ func (a *api) endBody(ctx context.Context, org string, end policy.End, d *policy
 		return body, nil
 	}
 	body.Instance = &openapi.Reference{ID: end.Instance.ID, Name: end.Instance.Name}
-	body.Verdict = openapi.ConnectionEndVerdict(d.Verdict().String())
+	body.Verdict = openapi.Verdict(d.Verdict().String())
 	body.Reason = d.Reason.String()
 	if d.Rule == nil {
 		return body, nil

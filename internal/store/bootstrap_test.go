@@ -26,7 +26,7 @@ func TestBootstrapMakesOneWorldHoweverOftenItRuns(t *testing.T) {
 		must(t, err)
 	}
 	for i := range orgs {
-		if orgs[i] != w.org || keys[i] != keys[0] {
+		if orgs[i] != w.org || keys[i].Secret != keys[0].Secret {
 			t.Errorf("got %s, %+v", orgs[i], keys[i])
 		}
 	}

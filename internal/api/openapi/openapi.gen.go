@@ -13,18 +13,18 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for ConnectionEndVerdict.
+// Defines values for AuditRecordOutcome.
 const (
-	Drop ConnectionEndVerdict = "drop"
-	Pass ConnectionEndVerdict = "pass"
+	AuditRecordOutcomeDenied AuditRecordOutcome = "denied"
+	AuditRecordOutcomeDone   AuditRecordOutcome = "done"
 )
 
-// Valid indicates whether the value is a known member of the ConnectionEndVerdict enum.
-func (e ConnectionEndVerdict) Valid() bool {
+// Valid indicates whether the value is a known member of the AuditRecordOutcome enum.
+func (e AuditRecordOutcome) Valid() bool {
 	switch e {
-	case Drop:
+	case AuditRecordOutcomeDenied:
 		return true
-	case Pass:
+	case AuditRecordOutcomeDone:
 		return true
 	default:
 		return false
@@ -75,37 +75,82 @@ func (e HostState) Valid() bool {
 
 // Defines values for InstanceState.
 const (
-	Destroyed  InstanceState = "destroyed"
-	Destroying InstanceState = "destroying"
-	Error      InstanceState = "error"
-	Expunging  InstanceState = "expunging"
-	Migrating  InstanceState = "migrating"
-	Running    InstanceState = "running"
-	Starting   InstanceState = "starting"
-	Stopped    InstanceState = "stopped"
-	Stopping   InstanceState = "stopping"
+	InstanceStateDestroyed  InstanceState = "destroyed"
+	InstanceStateDestroying InstanceState = "destroying"
+	InstanceStateError      InstanceState = "error"
+	InstanceStateExpunging  InstanceState = "expunging"
+	InstanceStateMigrating  InstanceState = "migrating"
+	InstanceStateRunning    InstanceState = "running"
+	InstanceStateStarting   InstanceState = "starting"
+	InstanceStateStopped    InstanceState = "stopped"
+	InstanceStateStopping   InstanceState = "stopping"
 )
 
 // Valid indicates whether the value is a known member of the InstanceState enum.
 func (e InstanceState) Valid() bool {
 	switch e {
-	case Destroyed:
+	case InstanceStateDestroyed:
 		return true
-	case Destroying:
+	case InstanceStateDestroying:
 		return true
-	case Error:
+	case InstanceStateError:
 		return true
-	case Expunging:
+	case InstanceStateExpunging:
 		return true
-	case Migrating:
+	case InstanceStateMigrating:
 		return true
-	case Running:
+	case InstanceStateRunning:
 		return true
-	case Starting:
+	case InstanceStateStarting:
 		return true
-	case Stopped:
+	case InstanceStateStopped:
 		return true
-	case Stopping:
+	case InstanceStateStopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MembershipMeans.
+const (
+	MembershipMeansExternalSource MembershipMeans = "external-source"
+	MembershipMeansMember         MembershipMeans = "member"
+	MembershipMeansNetwork        MembershipMeans = "network"
+)
+
+// Valid indicates whether the value is a known member of the MembershipMeans enum.
+func (e MembershipMeans) Valid() bool {
+	switch e {
+	case MembershipMeansExternalSource:
+		return true
+	case MembershipMeansMember:
+		return true
+	case MembershipMeansNetwork:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NearRuleDiffers.
+const (
+	NearRuleDiffersICMP     NearRuleDiffers = "icmp"
+	NearRuleDiffersPeer     NearRuleDiffers = "peer"
+	NearRuleDiffersPort     NearRuleDiffers = "port"
+	NearRuleDiffersProtocol NearRuleDiffers = "protocol"
+)
+
+// Valid indicates whether the value is a known member of the NearRuleDiffers enum.
+func (e NearRuleDiffers) Valid() bool {
+	switch e {
+	case NearRuleDiffersICMP:
+		return true
+	case NearRuleDiffersPeer:
+		return true
+	case NearRuleDiffersPort:
+		return true
+	case NearRuleDiffersProtocol:
 		return true
 	default:
 		return false
@@ -235,6 +280,57 @@ func (e Protocol) Valid() bool {
 	}
 }
 
+// Defines values for QuotaResource.
+const (
+	QuotaResourceAPIKey                QuotaResource = "api-key"
+	QuotaResourceInstance              QuotaResource = "instance"
+	QuotaResourceInstanceSecurityGroup QuotaResource = "instance-security-group"
+	QuotaResourceSecurityGroup         QuotaResource = "security-group"
+	QuotaResourceSecurityGroupRule     QuotaResource = "security-group-rule"
+)
+
+// Valid indicates whether the value is a known member of the QuotaResource enum.
+func (e QuotaResource) Valid() bool {
+	switch e {
+	case QuotaResourceAPIKey:
+		return true
+	case QuotaResourceInstance:
+		return true
+	case QuotaResourceInstanceSecurityGroup:
+		return true
+	case QuotaResourceSecurityGroup:
+		return true
+	case QuotaResourceSecurityGroupRule:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Scope.
+const (
+	Admin     Scope = "admin"
+	Instances Scope = "instances"
+	Read      Scope = "read"
+	Rules     Scope = "rules"
+)
+
+// Valid indicates whether the value is a known member of the Scope enum.
+func (e Scope) Valid() bool {
+	switch e {
+	case Admin:
+		return true
+	case Instances:
+		return true
+	case Read:
+		return true
+	case Rules:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SecurityGroupVisibility.
 const (
 	SecurityGroupVisibilityPrivate SecurityGroupVisibility = "private"
@@ -247,6 +343,24 @@ func (e SecurityGroupVisibility) Valid() bool {
 	case SecurityGroupVisibilityPrivate:
 		return true
 	case SecurityGroupVisibilityPublic:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionGroupChanges.
+const (
+	SessionGroupChangesLive    SessionGroupChanges = "live"
+	SessionGroupChangesStopped SessionGroupChanges = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the SessionGroupChanges enum.
+func (e SessionGroupChanges) Valid() bool {
+	switch e {
+	case SessionGroupChangesLive:
+		return true
+	case SessionGroupChangesStopped:
 		return true
 	default:
 		return false
@@ -289,6 +403,63 @@ func (e TemplateVisibility) Valid() bool {
 	}
 }
 
+// Defines values for Verdict.
+const (
+	Drop Verdict = "drop"
+	Pass Verdict = "pass"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case Drop:
+		return true
+	case Pass:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAuditRecordsParamsLog.
+const (
+	ListAuditRecordsParamsLogInstallation ListAuditRecordsParamsLog = "installation"
+	ListAuditRecordsParamsLogOrganization ListAuditRecordsParamsLog = "organization"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditRecordsParamsLog enum.
+func (e ListAuditRecordsParamsLog) Valid() bool {
+	switch e {
+	case ListAuditRecordsParamsLogInstallation:
+		return true
+	case ListAuditRecordsParamsLogOrganization:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamFlowsParamsVerdict.
+const (
+	StreamFlowsParamsVerdictAll     StreamFlowsParamsVerdict = "all"
+	StreamFlowsParamsVerdictAllowed StreamFlowsParamsVerdict = "allowed"
+	StreamFlowsParamsVerdictDenied  StreamFlowsParamsVerdict = "denied"
+)
+
+// Valid indicates whether the value is a known member of the StreamFlowsParamsVerdict enum.
+func (e StreamFlowsParamsVerdict) Valid() bool {
+	switch e {
+	case StreamFlowsParamsVerdictAll:
+		return true
+	case StreamFlowsParamsVerdictAllowed:
+		return true
+	case StreamFlowsParamsVerdictDenied:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListSecurityGroupsParamsVisibility.
 const (
 	ListSecurityGroupsParamsVisibilityPrivate ListSecurityGroupsParamsVisibility = "private"
@@ -325,6 +496,34 @@ func (e ListTemplatesParamsVisibility) Valid() bool {
 	}
 }
 
+// APIKey defines model for APIKey.
+type APIKey struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// ExpiresAt From then on it is refused. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// LastUsedAt To the minute. Left out if it never was.
+	LastUsedAt *time.Time `json:"last-used-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Whether it may also do what is above organizations.
+	Operator bool    `json:"operator"`
+	Scopes   []Scope `json:"scopes"`
+}
+
+// APIKeyList defines model for APIKeyList.
+type APIKeyList struct {
+	APIKeys []APIKey `json:"api-keys"`
+}
+
 // AddRuleRequest Exactly one of network and security-group is the peer. Ports go with tcp and udp only, both or neither
 // (every port); icmp goes with icmp and icmpv6 only.
 //
@@ -352,6 +551,64 @@ type AddRulesRequest struct {
 	Rules []AddRuleRequest `json:"rules"`
 }
 
+// AuditRecord One thing that somebody did, or was not let do. `hash` is SHA-256, in hexadecimal, over `previous`, a newline and `content`; `content` is
+// the record's text as it was hashed, JSON, whose fields stand beside it once more.
+type AuditRecord struct {
+	// Action The operation's id in this contract.
+	//
+	// Example: add-rule-to-security-group
+	Action string `json:"action"`
+
+	// After The object as it became.
+	After map[string]interface{} `json:"after,omitempty"`
+
+	// Before The object as it was. Never a secret.
+	Before  map[string]interface{} `json:"before,omitempty"`
+	Content string                 `json:"content"`
+
+	// Count How many denials the record stands for.
+	Count int    `json:"count,omitempty"`
+	Hash  string `json:"hash"`
+
+	// Key Who. The id of the API key.
+	Key     string `json:"key,omitempty"`
+	KeyName string `json:"key-name,omitempty"`
+
+	// Message Why it was denied.
+	Message string `json:"message,omitempty"`
+
+	// Operation Id of the operation.
+	Operation string             `json:"operation,omitempty"`
+	Outcome   AuditRecordOutcome `json:"outcome"`
+
+	// Previous Hash of the record before; 64 zeros for the first.
+	Previous string `json:"previous"`
+
+	// Remote From where. An IP address.
+	Remote string `json:"remote,omitempty"`
+
+	// Request Id of the request.
+	Request string `json:"request,omitempty"`
+
+	// Revision Of the policy.
+	Revision int64 `json:"revision,omitempty"`
+
+	// Sequence From 1 on without a gap.
+	Sequence int64 `json:"sequence"`
+
+	// Subject What was changed. Its id or name.
+	Subject string    `json:"subject,omitempty"`
+	Time    time.Time `json:"time"`
+}
+
+// AuditRecordOutcome defines model for AuditRecord.Outcome.
+type AuditRecordOutcome string
+
+// AuditRecordList defines model for AuditRecordList.
+type AuditRecordList struct {
+	Records []AuditRecord `json:"records"`
+}
+
 // ConnectionEnd defines model for ConnectionEnd.
 type ConnectionEnd struct {
 	// Address Example: 10.0.0.7
@@ -359,6 +616,15 @@ type ConnectionEnd struct {
 
 	// Instance The instance that owns the address, if one does.
 	Instance *Reference `json:"instance,omitempty"`
+
+	// Loaded The same, answered by the programs on the instance's host.
+	Loaded *LoadedVerdict `json:"loaded,omitempty"`
+
+	// Membership How the other end came to be meant by the rule.
+	Membership *Membership `json:"membership,omitempty"`
+
+	// Nearest If no rule admits it, those that differ least, best first.
+	Nearest []NearRule `json:"nearest,omitempty"`
 
 	// Reason One of the reasons that also counters and events carry.
 	//
@@ -372,11 +638,23 @@ type ConnectionEnd struct {
 	SecurityGroup *Reference `json:"security-group,omitempty"`
 
 	// Verdict What this end decides. Egress at the one who opens, ingress at the other. Left out where no instance is.
-	Verdict ConnectionEndVerdict `json:"verdict,omitempty"`
+	Verdict Verdict `json:"verdict,omitempty"`
 }
 
-// ConnectionEndVerdict What this end decides. Egress at the one who opens, ingress at the other. Left out where no instance is.
-type ConnectionEndVerdict string
+// CreateAPIKeyRequest defines model for CreateAPIKeyRequest.
+type CreateAPIKeyRequest struct {
+	// ExpiresAt In the future. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Also above organizations. Only an operator may ask for it.
+	Operator bool    `json:"operator,omitempty"`
+	Scopes   []Scope `json:"scopes"`
+}
 
 // CreateHostTokenRequest defines model for CreateHostTokenRequest.
 type CreateHostTokenRequest struct {
@@ -406,6 +684,20 @@ type CreateInstanceRequest struct {
 	SecurityGroups []Identified `json:"security-groups,omitempty"`
 }
 
+// CreateOrganizationRequest defines model for CreateOrganizationRequest.
+type CreateOrganizationRequest struct {
+	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
+	Hosts *[]string `json:"hosts,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Quotas Those that are left out stay as they are.
+	Quotas QuotaChanges `json:"quotas,omitempty"`
+}
+
 // CreateSecurityGroupRequest defines model for CreateSecurityGroupRequest.
 type CreateSecurityGroupRequest struct {
 	// Description Example: what faces the internet
@@ -417,8 +709,68 @@ type CreateSecurityGroupRequest struct {
 	Name Name `json:"name"`
 }
 
+// CreateSessionRequest defines model for CreateSessionRequest.
+type CreateSessionRequest struct {
+	Key    string `json:"key"`
+	Secret string `json:"secret"`
+}
+
+// CreatedAPIKey defines model for CreatedAPIKey.
+type CreatedAPIKey struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// ExpiresAt From then on it is refused. Never if left out.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// LastUsedAt To the minute. Left out if it never was.
+	LastUsedAt *time.Time `json:"last-used-at,omitempty"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Operator Whether it may also do what is above organizations.
+	Operator bool    `json:"operator"`
+	Scopes   []Scope `json:"scopes"`
+
+	// Secret Shown this once.
+	Secret string `json:"secret"`
+}
+
 // Description Example: what faces the internet
 type Description = string
+
+// DropList defines model for DropList.
+type DropList struct {
+	Drops []DroppedPackets `json:"drops"`
+}
+
+// DroppedPackets defines model for DroppedPackets.
+type DroppedPackets struct {
+	// Interface Example: tap3
+	Interface string     `json:"interface"`
+	LastAt    *time.Time `json:"last-at,omitempty"`
+	Packets   int64      `json:"packets"`
+
+	// Reason Example: denied-ingress
+	Reason string `json:"reason"`
+}
+
+// Enforcement defines model for Enforcement.
+type Enforcement struct {
+	// Hosts How many hosts the change concerns.
+	Hosts int `json:"hosts"`
+
+	// Milliseconds From commit to the last acknowledgement; left out while hosts wait.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
+	// Waiting How many of them have not acknowledged yet.
+	Waiting int `json:"waiting"`
+}
 
 // ExactICMP defines model for ExactICMP.
 type ExactICMP struct {
@@ -464,21 +816,41 @@ type FlowDirection string
 
 // Host defines model for Host.
 type Host struct {
+	// Behind Whether a change that concerns it is not enforced yet.
+	Behind    bool      `json:"behind,omitempty"`
 	CreatedAt time.Time `json:"created-at"`
+
+	// EnforcedAt When it said that it enforces the revision.
+	EnforcedAt *time.Time `json:"enforced-at,omitempty"`
 
 	// Error What it could not apply of the newest policy, and why.
 	Error string `json:"error,omitempty"`
 
-	// Instances How many instances of this organization it runs.
+	// Instances How many instances it runs, of all organizations.
 	Instances int `json:"instances"`
 
 	// LastSeen By the server's clock.
 	LastSeen *time.Time `json:"last-seen,omitempty"`
 
+	// Milliseconds From commit to acknowledgement of the last change that concerned it.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
 	// Name Letters, digits, and dots, hyphens and underscores between them.
 	//
 	// Example: hv1
 	Name HostName `json:"name"`
+
+	// PolicyDigest SHA-256 of the policy that it enforces, in hexadecimal.
+	PolicyDigest string `json:"policy-digest,omitempty"`
+
+	// ProgramDigest Tags of the programs that are loaded.
+	ProgramDigest string `json:"program-digest,omitempty"`
+
+	// Protection What keeps new interfaces closed until they have their policy.
+	Protection string `json:"protection,omitempty"`
+
+	// Repairs How often it repaired what another tool had taken away, since its agent started.
+	Repairs int `json:"repairs,omitempty"`
 
 	// Revision The newest policy revision that it enforces; 0 before the first.
 	Revision int64 `json:"revision"`
@@ -487,6 +859,9 @@ type Host struct {
 	// `offline`: not heard of; it goes on enforcing what it last got. `failing`: online, but it could not
 	// apply all of the newest policy.
 	State HostState `json:"state"`
+
+	// UnprotectedPorts Ports of its bridges that are not protected between their creation and the first policy.
+	UnprotectedPorts []string `json:"unprotected-ports,omitempty"`
 
 	// Version Of its agent.
 	Version string `json:"version,omitempty"`
@@ -607,6 +982,14 @@ type InstanceList struct {
 // InstanceState An instance with a host is running while one of its interfaces is there and up, and until its host has looked.
 type InstanceState string
 
+// InstanceSummaryList defines model for InstanceSummaryList.
+type InstanceSummaryList struct {
+	Instances []Instance `json:"instances"`
+
+	// Total How many match in all.
+	Total int `json:"total"`
+}
+
 // InstanceType defines model for InstanceType.
 type InstanceType struct {
 	Authorized bool  `json:"authorized"`
@@ -665,13 +1048,45 @@ type InterfaceRequest struct {
 	Name string `json:"name"`
 }
 
+// KeyID Example: EXO0123456789abcdef01234567
+type KeyID = string
+
 // Labels Example: {"role":"db"}
 type Labels map[string]string
+
+// LoadedVerdict What the programs that are loaded on the host answer to the same question, asked without side effects.
+type LoadedVerdict struct {
+	// Agrees Whether it is what the policy says. If not it is an alarm.
+	Agrees bool   `json:"agrees"`
+	Reason string `json:"reason,omitempty"`
+
+	// Rule Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	Rule ID `json:"rule,omitempty"`
+
+	// Unavailable Why there is no answer: the host is away.
+	Unavailable string  `json:"unavailable,omitempty"`
+	Verdict     Verdict `json:"verdict,omitempty"`
+}
 
 // MAC A unicast Ethernet address.
 //
 // Example: 52:54:00:12:34:56
 type MAC = string
+
+// Membership How an address came to be meant by a rule.
+type Membership struct {
+	Address string          `json:"address"`
+	Means   MembershipMeans `json:"means"`
+
+	// SecurityGroup An object by id, with its name.
+	SecurityGroup Reference `json:"security-group,omitempty"`
+
+	// Via The network that contains the address.
+	Via string `json:"via,omitempty"`
+}
+
+// MembershipMeans defines model for Membership.Means.
+type MembershipMeans string
 
 // MembershipRequest defines model for MembershipRequest.
 type MembershipRequest struct {
@@ -684,13 +1099,58 @@ type MembershipRequest struct {
 // Example: web
 type Name = string
 
+// NearRule A rule that did not admit it, but nearly did.
+type NearRule struct {
+	// Differs In what.
+	Differs []NearRuleDiffers `json:"differs"`
+
+	// Rule Allows what it describes. There are no rules that deny.
+	Rule SecurityGroupRule `json:"rule"`
+
+	// SecurityGroup An object by id, with its name.
+	SecurityGroup Reference `json:"security-group"`
+}
+
+// NearRuleDiffers defines model for NearRule.Differs.
+type NearRuleDiffers string
+
 // Network CIDR in canonical form. In requests a bare address stands for itself alone.
 //
 // Example: 203.0.113.0/24
 type Network = string
 
+// OpenFlow defines model for OpenFlow.
+type OpenFlow struct {
+	// Direction The instance's view. What comes to it is ingress, what it sends is egress.
+	Direction   FlowDirection `json:"direction"`
+	IdleSeconds int           `json:"idle-seconds"`
+	Interface   string        `json:"interface"`
+	Local       string        `json:"local"`
+	LocalPort   int           `json:"local-port,omitempty"`
+	Protocol    string        `json:"protocol"`
+	Remote      string        `json:"remote"`
+	RemotePort  int           `json:"remote-port,omitempty"`
+
+	// Rule The rule that admitted it.
+	Rule *ID `json:"rule,omitempty"`
+
+	// State Example: established
+	State string `json:"state"`
+}
+
+// OpenFlowList defines model for OpenFlowList.
+type OpenFlowList struct {
+	Flows []OpenFlow `json:"flows"`
+
+	// More Whether there are more than listed.
+	More bool `json:"more"`
+}
+
 // Operation defines model for Operation.
 type Operation struct {
+	// Enforcement Which hosts the change concerns (extension).
+	Enforcement *Enforcement `json:"enforcement,omitempty"`
+
 	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 	ID ID `json:"id"`
 
@@ -725,6 +1185,30 @@ type OperationReference struct {
 
 	// Link Example: /v2/security-group/5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 	Link string `json:"link,omitempty"`
+}
+
+// Organization defines model for Organization.
+type Organization struct {
+	CreatedAt time.Time `json:"created-at"`
+
+	// Hosts Hosts on which its keys may place instances; `*` is every host.
+	Hosts []string `json:"hosts"`
+
+	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	ID ID `json:"id"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Quotas How much an organization may have.
+	Quotas Quotas `json:"quotas"`
+}
+
+// OrganizationList defines model for OrganizationList.
+type OrganizationList struct {
+	Organizations []Organization `json:"organizations"`
 }
 
 // PeerGroupRequest A group by id, or by name.
@@ -788,6 +1272,75 @@ type ProblemEntry struct {
 // Protocol defines model for Protocol.
 type Protocol string
 
+// Quota defines model for Quota.
+type Quota struct {
+	Limit int64 `json:"limit"`
+
+	// Resource `security-group-rule` is of the group that has most, `instance-security-group` of the instance that has most.
+	Resource QuotaResource `json:"resource"`
+	Usage    int64         `json:"usage"`
+}
+
+// QuotaResource `security-group-rule` is of the group that has most, `instance-security-group` of the instance that has most.
+type QuotaResource string
+
+// QuotaChanges Those that are left out stay as they are.
+type QuotaChanges struct {
+	APIKeys                   *int `json:"api-keys,omitempty"`
+	Instances                 *int `json:"instances,omitempty"`
+	RulesPerSecurityGroup     *int `json:"rules-per-security-group,omitempty"`
+	SecurityGroups            *int `json:"security-groups,omitempty"`
+	SecurityGroupsPerInstance *int `json:"security-groups-per-instance,omitempty"`
+}
+
+// QuotaList defines model for QuotaList.
+type QuotaList struct {
+	Quotas []Quota `json:"quotas"`
+}
+
+// Quotas How much an organization may have.
+type Quotas struct {
+	APIKeys                   int `json:"api-keys"`
+	Instances                 int `json:"instances"`
+	RulesPerSecurityGroup     int `json:"rules-per-security-group"`
+	SecurityGroups            int `json:"security-groups"`
+	SecurityGroupsPerInstance int `json:"security-groups-per-instance"`
+}
+
+// Receipt defines model for Receipt.
+type Receipt struct {
+	// Current Whether that is the newest that concerns it.
+	Current bool `json:"current"`
+
+	// Host Letters, digits, and dots, hyphens and underscores between them.
+	//
+	// Example: hv1
+	Host HostName `json:"host"`
+
+	// Milliseconds From commit to acknowledgement of the last change that concerned it.
+	Milliseconds *int `json:"milliseconds,omitempty"`
+
+	// PolicyDigest SHA-256 of the policy that it enforces, in hexadecimal.
+	PolicyDigest string `json:"policy-digest,omitempty"`
+
+	// ProgramDigest Tags of the programs that are loaded.
+	ProgramDigest string `json:"program-digest,omitempty"`
+
+	// Revision The newest policy revision that it enforces.
+	Revision int64 `json:"revision"`
+
+	// Since When it said so.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// ReceiptList defines model for ReceiptList.
+type ReceiptList struct {
+	Receipts []Receipt `json:"receipts"`
+
+	// Revision The newest of the store.
+	Revision int64 `json:"revision"`
+}
+
 // Reference An object by id, with its name.
 type Reference struct {
 	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
@@ -808,6 +1361,41 @@ type RegisterSSHKeyRequest struct {
 	PublicKey string `json:"public-key"`
 }
 
+// ReplaceRulesRequest defines model for ReplaceRulesRequest.
+type ReplaceRulesRequest struct {
+	// Rules All rules that the group is to have. Those that it has already stay as they are, with their ids and hits.
+	Rules []AddRuleRequest `json:"rules"`
+}
+
+// RotateAPIKeyRequest defines model for RotateAPIKeyRequest.
+type RotateAPIKeyRequest struct {
+	// OverlapSeconds How long the old key works on.
+	OverlapSeconds *int `json:"overlap-seconds,omitempty"`
+}
+
+// RuleHit defines model for RuleHit.
+type RuleHit struct {
+	Bytes int64 `json:"bytes"`
+
+	// LastHitAt To a few seconds.
+	LastHitAt *time.Time `json:"last-hit-at,omitempty"`
+
+	// Packets Since the rule was made.
+	Packets         int64 `json:"packets"`
+	PacketsLastHour int64 `json:"packets-last-hour"`
+
+	// Rule Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	Rule ID `json:"rule"`
+
+	// SecurityGroup Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	SecurityGroup ID `json:"security-group"`
+}
+
+// RuleHitList defines model for RuleHitList.
+type RuleHitList struct {
+	RuleHits []RuleHit `json:"rule-hits"`
+}
+
 // SSHKey defines model for SSHKey.
 type SSHKey struct {
 	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
@@ -820,6 +1408,10 @@ type SSHKey struct {
 type SSHKeyList struct {
 	SSHKeys []SSHKey `json:"ssh-keys"`
 }
+
+// Scope What a key may do. `read`: look at everything but keys and audit. `rules`: change groups and rules. `instances`: change instances and
+// their groups. `admin`: all of that, and keys and audit. Each includes `read`.
+type Scope string
 
 // SecurityGroup defines model for SecurityGroup.
 type SecurityGroup struct {
@@ -879,6 +1471,46 @@ type SecurityGroupRule struct {
 	StartPort Port `json:"start-port,omitempty"`
 }
 
+// SecurityGroupSummary defines model for SecurityGroupSummary.
+type SecurityGroupSummary struct {
+	// Default Whether it is the group that can't be deleted.
+	Default bool `json:"default"`
+
+	// Description Example: what faces the internet
+	Description Description `json:"description"`
+
+	// HitsLastHour Packets that its rules let pass in the last hour.
+	HitsLastHour int64 `json:"hits-last-hour"`
+
+	// ID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+	ID ID `json:"id"`
+
+	// Members How many instances belong to it.
+	Members int `json:"members"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name Name `json:"name"`
+
+	// Primary Whether new instances get it when they name none.
+	Primary bool `json:"primary"`
+
+	// Rules How many it has.
+	Rules int `json:"rules"`
+
+	// UsedBy How many other groups have rules that name it.
+	UsedBy int `json:"used-by"`
+}
+
+// SecurityGroupSummaryList defines model for SecurityGroupSummaryList.
+type SecurityGroupSummaryList struct {
+	SecurityGroups []SecurityGroupSummary `json:"security-groups"`
+
+	// Total How many match in all.
+	Total int `json:"total"`
+}
+
 // SecurityGroupUsage defines model for SecurityGroupUsage.
 type SecurityGroupUsage struct {
 	// Instances Its members.
@@ -890,6 +1522,36 @@ type SecurityGroupUsage struct {
 	// Rules Rules, also its own, that name it as their peer.
 	Rules []UsingRule `json:"rules"`
 }
+
+// Session defines model for Session.
+type Session struct {
+	// Address The caller's IP address as the server sees it.
+	Address string `json:"address,omitempty"`
+
+	// ExpiresAt Of the session; left out for a signed request.
+	ExpiresAt *time.Time `json:"expires-at,omitempty"`
+
+	// GroupChanges Whether running instances may change their groups.
+	GroupChanges SessionGroupChanges `json:"group-changes"`
+
+	// Key Example: EXO0123456789abcdef01234567
+	Key KeyID `json:"key"`
+
+	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
+	//
+	// Example: web
+	Name     Name `json:"name"`
+	Operator bool `json:"operator"`
+
+	// Organization An object by id, with its name.
+	Organization  Reference `json:"organization"`
+	Scopes        []Scope   `json:"scopes"`
+	ServerVersion string    `json:"server-version"`
+	Zone          string    `json:"zone"`
+}
+
+// SessionGroupChanges Whether running instances may change their groups.
+type SessionGroupChanges string
 
 // SourceRequest defines model for SourceRequest.
 type SourceRequest struct {
@@ -967,6 +1629,16 @@ type UpdateInstanceRequest struct {
 	Name       *Name               `json:"name,omitempty"`
 }
 
+// UpdateOrganizationRequest A field that is left out stays as it is.
+type UpdateOrganizationRequest struct {
+	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
+	Hosts *[]string `json:"hosts,omitempty"`
+	Name  *Name     `json:"name,omitempty"`
+
+	// Quotas Those that are left out stay as they are.
+	Quotas QuotaChanges `json:"quotas,omitempty"`
+}
+
 // UpdateSecurityGroupRequest What is left out stays as it is.
 type UpdateSecurityGroupRequest struct {
 	Description *Description `json:"description,omitempty"`
@@ -981,6 +1653,9 @@ type UsingRule struct {
 	// SecurityGroup An object by id, with its name.
 	SecurityGroup Reference `json:"security-group"`
 }
+
+// Verdict defines model for Verdict.
+type Verdict string
 
 // Zone defines model for Zone.
 type Zone struct {
@@ -1005,6 +1680,9 @@ type ZoneList struct {
 // PathID Example: 5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 type PathID = ID
 
+// PathKey Example: EXO0123456789abcdef01234567
+type PathKey = KeyID
+
 // PathName defines model for path-name.
 type PathName = string
 
@@ -1023,6 +1701,31 @@ type NotFound = Problem
 // Refused defines model for Refused.
 type Refused = Problem
 
+// ListAuditRecordsParams defines parameters for ListAuditRecords.
+type ListAuditRecordsParams struct {
+	// Log `organization`: the caller's. `installation`: hosts, tokens and organizations, and requests that nobody known has signed; for operators.
+	Log ListAuditRecordsParamsLog `form:"log,omitempty" json:"log,omitempty"`
+
+	// Before Only records with a smaller sequence number.
+	Before int64 `form:"before,omitempty" json:"before,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListAuditRecordsParamsLog defines parameters for ListAuditRecords.
+type ListAuditRecordsParamsLog string
+
+// StreamFlowsParams defines parameters for StreamFlows.
+type StreamFlowsParams struct {
+	// Instance Only events of the instance of this id.
+	Instance ID                       `form:"instance,omitempty" json:"instance,omitempty"`
+	Verdict  StreamFlowsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty"`
+}
+
+// StreamFlowsParamsVerdict defines parameters for StreamFlows.
+type StreamFlowsParamsVerdict string
+
 // ListInstancesParams defines parameters for ListInstances.
 type ListInstancesParams struct {
 	// IPAddress Only the instance that owns this IPv4 or IPv6 address.
@@ -1038,6 +1741,27 @@ type ListInstancesParams struct {
 	ManagerType string `form:"manager-type,omitempty" json:"manager-type,omitempty"`
 }
 
+// ListInstanceSummariesParams defines parameters for ListInstanceSummaries.
+type ListInstanceSummariesParams struct {
+	// Search Only those whose name, id, host or an address contains this, case ignored.
+	Search string `form:"search,omitempty" json:"search,omitempty"`
+
+	// SecurityGroup Only members of the group of this id.
+	SecurityGroup ID `form:"security-group,omitempty" json:"security-group,omitempty"`
+
+	// Offset How many to skip.
+	Offset int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRuleHitsParams defines parameters for ListRuleHits.
+type ListRuleHitsParams struct {
+	// SecurityGroup Only rules of the group of this id.
+	SecurityGroup ID `form:"security-group,omitempty" json:"security-group,omitempty"`
+}
+
 // ListSecurityGroupsParams defines parameters for ListSecurityGroups.
 type ListSecurityGroupsParams struct {
 	// Visibility There are no public groups here; `public` lists none.
@@ -1046,6 +1770,18 @@ type ListSecurityGroupsParams struct {
 
 // ListSecurityGroupsParamsVisibility defines parameters for ListSecurityGroups.
 type ListSecurityGroupsParamsVisibility string
+
+// ListSecurityGroupSummariesParams defines parameters for ListSecurityGroupSummaries.
+type ListSecurityGroupSummariesParams struct {
+	// Search Only those whose name, description or id contains this, case ignored.
+	Search string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Offset How many to skip.
+	Offset int `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Limit How many to list.
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListTemplatesParams defines parameters for ListTemplates.
 type ListTemplatesParams struct {
@@ -1059,6 +1795,12 @@ type ListTemplatesParams struct {
 // ListTemplatesParamsVisibility defines parameters for ListTemplates.
 type ListTemplatesParamsVisibility string
 
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
+
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKeyRequest
+
 // ExplainConnectionJSONRequestBody defines body for ExplainConnection for application/json ContentType.
 type ExplainConnectionJSONRequestBody = ExplainRequest
 
@@ -1071,6 +1813,15 @@ type CreateInstanceJSONRequestBody = CreateInstanceRequest
 // UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
 type UpdateInstanceJSONRequestBody = UpdateInstanceRequest
 
+// CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
+type CreateOrganizationJSONRequestBody = CreateOrganizationRequest
+
+// UpdateOrganizationJSONRequestBody defines body for UpdateOrganization for application/json ContentType.
+type UpdateOrganizationJSONRequestBody = UpdateOrganizationRequest
+
+// CreateOrganizationAPIKeyJSONRequestBody defines body for CreateOrganizationAPIKey for application/json ContentType.
+type CreateOrganizationAPIKeyJSONRequestBody = CreateAPIKeyRequest
+
 // CreateSecurityGroupJSONRequestBody defines body for CreateSecurityGroup for application/json ContentType.
 type CreateSecurityGroupJSONRequestBody = CreateSecurityGroupRequest
 
@@ -1079,6 +1830,9 @@ type UpdateSecurityGroupJSONRequestBody = UpdateSecurityGroupRequest
 
 // AddRuleToSecurityGroupJSONRequestBody defines body for AddRuleToSecurityGroup for application/json ContentType.
 type AddRuleToSecurityGroupJSONRequestBody = AddRuleRequest
+
+// ReplaceRulesOfSecurityGroupJSONRequestBody defines body for ReplaceRulesOfSecurityGroup for application/json ContentType.
+type ReplaceRulesOfSecurityGroupJSONRequestBody = ReplaceRulesRequest
 
 // AddRulesToSecurityGroupJSONRequestBody defines body for AddRulesToSecurityGroup for application/json ContentType.
 type AddRulesToSecurityGroupJSONRequestBody = AddRulesRequest
@@ -1095,14 +1849,38 @@ type DetachInstanceFromSecurityGroupJSONRequestBody = MembershipRequest
 // RemoveExternalSourceFromSecurityGroupJSONRequestBody defines body for RemoveExternalSourceFromSecurityGroup for application/json ContentType.
 type RemoveExternalSourceFromSecurityGroupJSONRequestBody = SourceRequest
 
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = CreateSessionRequest
+
 // RegisterSSHKeyJSONRequestBody defines body for RegisterSSHKey for application/json ContentType.
 type RegisterSSHKeyJSONRequestBody = RegisterSSHKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAPIKeys Lists the organization's API keys, without secrets, in order of creation.
+	// (GET /api-key)
+	ListAPIKeys(w http.ResponseWriter, r *http.Request)
+	// CreateAPIKey Makes an API key. It can't do more than the key that asks for it.
+	// (POST /api-key)
+	CreateAPIKey(w http.ResponseWriter, r *http.Request)
+	// DeleteAPIKey Revokes an API key at once, and the sessions that it opened.
+	// (DELETE /api-key/{key})
+	DeleteAPIKey(w http.ResponseWriter, r *http.Request, key PathKey)
+	// GetAPIKey Shows an API key, without its secret.
+	// (GET /api-key/{key})
+	GetAPIKey(w http.ResponseWriter, r *http.Request, key PathKey)
+	// RotateAPIKey Makes a successor with the same rights; the old key works on for a while.
+	// (PUT /api-key/{key}:rotate)
+	RotateAPIKey(w http.ResponseWriter, r *http.Request, key PathKey)
+	// ListAuditRecords Lists who did what, newest first; a page at a time. For admins.
+	// (GET /audit)
+	ListAuditRecords(w http.ResponseWriter, r *http.Request, params ListAuditRecordsParams)
 	// ExplainConnection Tells whether a new connection would be admitted, and which rule decides.
 	// (POST /explain)
 	ExplainConnection(w http.ResponseWriter, r *http.Request)
+	// StreamFlows Streams flow events of the organization's instances as they happen (server-sent events).
+	// (GET /flow)
+	StreamFlows(w http.ResponseWriter, r *http.Request, params StreamFlowsParams)
 	// ListHosts Lists hypervisors, by name.
 	// (GET /host)
 	ListHosts(w http.ResponseWriter, r *http.Request)
@@ -1121,6 +1899,9 @@ type ServerInterface interface {
 	// CreateInstance Registers an instance, so that its interfaces are filtered.
 	// (POST /instance)
 	CreateInstance(w http.ResponseWriter, r *http.Request)
+	// ListInstanceSummaries Lists instances, a page at a time, by name.
+	// (GET /instance-summary)
+	ListInstanceSummaries(w http.ResponseWriter, r *http.Request, params ListInstanceSummariesParams)
 	// ListInstanceTypes Lists instance types. There is one, for clients that ask for it; it decides nothing.
 	// (GET /instance-type)
 	ListInstanceTypes(w http.ResponseWriter, r *http.Request)
@@ -1136,6 +1917,12 @@ type ServerInterface interface {
 	// UpdateInstance Changes an instance's name or labels, or where it runs.
 	// (PUT /instance/{id})
 	UpdateInstance(w http.ResponseWriter, r *http.Request, id PathID)
+	// ListInstanceDrops Lists how many packets of an instance were dropped, by interface and reason.
+	// (GET /instance/{id}/drop)
+	ListInstanceDrops(w http.ResponseWriter, r *http.Request, id PathID)
+	// ListInstanceFlows Lists the flows that an instance has open now, as its host tells.
+	// (GET /instance/{id}/flow)
+	ListInstanceFlows(w http.ResponseWriter, r *http.Request, id PathID)
 	// AddInstanceProtection Protects an instance from being deleted.
 	// (PUT /instance/{id}:add-protection)
 	AddInstanceProtection(w http.ResponseWriter, r *http.Request, id PathID)
@@ -1157,18 +1944,48 @@ type ServerInterface interface {
 	// GetOperation Shows how far a change is, also long after it ended.
 	// (GET /operation/{id})
 	GetOperation(w http.ResponseWriter, r *http.Request, id PathID)
+	// ListOrganizations Lists the caller's organization; for an operator, all of them.
+	// (GET /organization)
+	ListOrganizations(w http.ResponseWriter, r *http.Request)
+	// CreateOrganization Creates an organization with its default group. For operators.
+	// (POST /organization)
+	CreateOrganization(w http.ResponseWriter, r *http.Request)
+	// DeleteOrganization Deletes an organization that has no instances, with its groups, rules and keys. For operators.
+	// (DELETE /organization/{id})
+	DeleteOrganization(w http.ResponseWriter, r *http.Request, id PathID)
+	// GetOrganization Shows an organization. Another than the caller's own is shown to operators only.
+	// (GET /organization/{id})
+	GetOrganization(w http.ResponseWriter, r *http.Request, id PathID)
+	// UpdateOrganization Renames an organization, or changes its quotas or the hosts it may use. For operators.
+	// (PUT /organization/{id})
+	UpdateOrganization(w http.ResponseWriter, r *http.Request, id PathID)
+	// CreateOrganizationAPIKey Makes an API key for another organization, so that it can begin. For operators.
+	// (POST /organization/{id}/api-key)
+	CreateOrganizationAPIKey(w http.ResponseWriter, r *http.Request, id PathID)
+	// ListQuotas Lists how much the organization may have, and how much it has.
+	// (GET /quota)
+	ListQuotas(w http.ResponseWriter, r *http.Request)
+	// ListReceipts Lists which hosts of the organization's instances enforce which revision, since when.
+	// (GET /receipt)
+	ListReceipts(w http.ResponseWriter, r *http.Request)
 	// DeleteReverseDNSInstance Accepts the deletion of reverse DNS. None is kept here.
 	// (DELETE /reverse-dns/instance/{id})
 	DeleteReverseDNSInstance(w http.ResponseWriter, r *http.Request, id PathID)
 	// GetReverseDNSInstance Is always 404. No reverse DNS is kept here.
 	// (GET /reverse-dns/instance/{id})
 	GetReverseDNSInstance(w http.ResponseWriter, r *http.Request, id PathID)
+	// ListRuleHits Lists how often each rule was what let packets pass, over all hosts.
+	// (GET /rule-hit)
+	ListRuleHits(w http.ResponseWriter, r *http.Request, params ListRuleHitsParams)
 	// ListSecurityGroups Lists security groups, in order of creation.
 	// (GET /security-group)
 	ListSecurityGroups(w http.ResponseWriter, r *http.Request, params ListSecurityGroupsParams)
 	// CreateSecurityGroup Creates a security group.
 	// (POST /security-group)
 	CreateSecurityGroup(w http.ResponseWriter, r *http.Request)
+	// ListSecurityGroupSummaries Lists security groups without their rules, a page at a time, by name.
+	// (GET /security-group-summary)
+	ListSecurityGroupSummaries(w http.ResponseWriter, r *http.Request, params ListSecurityGroupSummariesParams)
 	// DeleteSecurityGroup Deletes a security group that nobody uses.
 	// (DELETE /security-group/{id})
 	DeleteSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID)
@@ -1181,6 +1998,9 @@ type ServerInterface interface {
 	// AddRuleToSecurityGroup Adds a rule to a security group.
 	// (POST /security-group/{id}/rules)
 	AddRuleToSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID)
+	// ReplaceRulesOfSecurityGroup Makes the group's rules those given, in one step. Rules that it has already are kept.
+	// (PUT /security-group/{id}/rules)
+	ReplaceRulesOfSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID)
 	// DeleteRuleFromSecurityGroup Deletes a rule of a security group. Live flows that only it admitted end.
 	// (DELETE /security-group/{id}/rules/{rule-id})
 	DeleteRuleFromSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID, ruleID ID)
@@ -1205,6 +2025,15 @@ type ServerInterface interface {
 	// RemoveExternalSourceFromSecurityGroup Takes an external source away.
 	// (PUT /security-group/{id}:remove-source)
 	RemoveExternalSourceFromSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID)
+	// DeleteSession Signs the browser out. The cookie opens nothing any more.
+	// (DELETE /session)
+	DeleteSession(w http.ResponseWriter, r *http.Request)
+	// GetSession Tells who calls, and what they may do.
+	// (GET /session)
+	GetSession(w http.ResponseWriter, r *http.Request)
+	// CreateSession Signs a browser in by API key. The answer sets a cookie.
+	// (POST /session)
+	CreateSession(w http.ResponseWriter, r *http.Request)
 	// ListSSHKeys Lists SSH keys. None are kept here.
 	// (GET /ssh-key)
 	ListSSHKeys(w http.ResponseWriter, r *http.Request)
@@ -1235,9 +2064,51 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
+// ListAPIKeys Lists the organization's API keys, without secrets, in order of creation.
+// (GET /api-key)
+func (_ Unimplemented) ListAPIKeys(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateAPIKey Makes an API key. It can't do more than the key that asks for it.
+// (POST /api-key)
+func (_ Unimplemented) CreateAPIKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteAPIKey Revokes an API key at once, and the sessions that it opened.
+// (DELETE /api-key/{key})
+func (_ Unimplemented) DeleteAPIKey(w http.ResponseWriter, r *http.Request, key PathKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetAPIKey Shows an API key, without its secret.
+// (GET /api-key/{key})
+func (_ Unimplemented) GetAPIKey(w http.ResponseWriter, r *http.Request, key PathKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RotateAPIKey Makes a successor with the same rights; the old key works on for a while.
+// (PUT /api-key/{key}:rotate)
+func (_ Unimplemented) RotateAPIKey(w http.ResponseWriter, r *http.Request, key PathKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListAuditRecords Lists who did what, newest first; a page at a time. For admins.
+// (GET /audit)
+func (_ Unimplemented) ListAuditRecords(w http.ResponseWriter, r *http.Request, params ListAuditRecordsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ExplainConnection Tells whether a new connection would be admitted, and which rule decides.
 // (POST /explain)
 func (_ Unimplemented) ExplainConnection(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// StreamFlows Streams flow events of the organization's instances as they happen (server-sent events).
+// (GET /flow)
+func (_ Unimplemented) StreamFlows(w http.ResponseWriter, r *http.Request, params StreamFlowsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1277,6 +2148,12 @@ func (_ Unimplemented) CreateInstance(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListInstanceSummaries Lists instances, a page at a time, by name.
+// (GET /instance-summary)
+func (_ Unimplemented) ListInstanceSummaries(w http.ResponseWriter, r *http.Request, params ListInstanceSummariesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListInstanceTypes Lists instance types. There is one, for clients that ask for it; it decides nothing.
 // (GET /instance-type)
 func (_ Unimplemented) ListInstanceTypes(w http.ResponseWriter, r *http.Request) {
@@ -1304,6 +2181,18 @@ func (_ Unimplemented) GetInstance(w http.ResponseWriter, r *http.Request, id Pa
 // UpdateInstance Changes an instance's name or labels, or where it runs.
 // (PUT /instance/{id})
 func (_ Unimplemented) UpdateInstance(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListInstanceDrops Lists how many packets of an instance were dropped, by interface and reason.
+// (GET /instance/{id}/drop)
+func (_ Unimplemented) ListInstanceDrops(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListInstanceFlows Lists the flows that an instance has open now, as its host tells.
+// (GET /instance/{id}/flow)
+func (_ Unimplemented) ListInstanceFlows(w http.ResponseWriter, r *http.Request, id PathID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1349,6 +2238,54 @@ func (_ Unimplemented) GetOperation(w http.ResponseWriter, r *http.Request, id P
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListOrganizations Lists the caller's organization; for an operator, all of them.
+// (GET /organization)
+func (_ Unimplemented) ListOrganizations(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateOrganization Creates an organization with its default group. For operators.
+// (POST /organization)
+func (_ Unimplemented) CreateOrganization(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteOrganization Deletes an organization that has no instances, with its groups, rules and keys. For operators.
+// (DELETE /organization/{id})
+func (_ Unimplemented) DeleteOrganization(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetOrganization Shows an organization. Another than the caller's own is shown to operators only.
+// (GET /organization/{id})
+func (_ Unimplemented) GetOrganization(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UpdateOrganization Renames an organization, or changes its quotas or the hosts it may use. For operators.
+// (PUT /organization/{id})
+func (_ Unimplemented) UpdateOrganization(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateOrganizationAPIKey Makes an API key for another organization, so that it can begin. For operators.
+// (POST /organization/{id}/api-key)
+func (_ Unimplemented) CreateOrganizationAPIKey(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListQuotas Lists how much the organization may have, and how much it has.
+// (GET /quota)
+func (_ Unimplemented) ListQuotas(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListReceipts Lists which hosts of the organization's instances enforce which revision, since when.
+// (GET /receipt)
+func (_ Unimplemented) ListReceipts(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // DeleteReverseDNSInstance Accepts the deletion of reverse DNS. None is kept here.
 // (DELETE /reverse-dns/instance/{id})
 func (_ Unimplemented) DeleteReverseDNSInstance(w http.ResponseWriter, r *http.Request, id PathID) {
@@ -1361,6 +2298,12 @@ func (_ Unimplemented) GetReverseDNSInstance(w http.ResponseWriter, r *http.Requ
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListRuleHits Lists how often each rule was what let packets pass, over all hosts.
+// (GET /rule-hit)
+func (_ Unimplemented) ListRuleHits(w http.ResponseWriter, r *http.Request, params ListRuleHitsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListSecurityGroups Lists security groups, in order of creation.
 // (GET /security-group)
 func (_ Unimplemented) ListSecurityGroups(w http.ResponseWriter, r *http.Request, params ListSecurityGroupsParams) {
@@ -1370,6 +2313,12 @@ func (_ Unimplemented) ListSecurityGroups(w http.ResponseWriter, r *http.Request
 // CreateSecurityGroup Creates a security group.
 // (POST /security-group)
 func (_ Unimplemented) CreateSecurityGroup(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListSecurityGroupSummaries Lists security groups without their rules, a page at a time, by name.
+// (GET /security-group-summary)
+func (_ Unimplemented) ListSecurityGroupSummaries(w http.ResponseWriter, r *http.Request, params ListSecurityGroupSummariesParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1394,6 +2343,12 @@ func (_ Unimplemented) UpdateSecurityGroup(w http.ResponseWriter, r *http.Reques
 // AddRuleToSecurityGroup Adds a rule to a security group.
 // (POST /security-group/{id}/rules)
 func (_ Unimplemented) AddRuleToSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReplaceRulesOfSecurityGroup Makes the group's rules those given, in one step. Rules that it has already are kept.
+// (PUT /security-group/{id}/rules)
+func (_ Unimplemented) ReplaceRulesOfSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1442,6 +2397,24 @@ func (_ Unimplemented) MakePrimarySecurityGroup(w http.ResponseWriter, r *http.R
 // RemoveExternalSourceFromSecurityGroup Takes an external source away.
 // (PUT /security-group/{id}:remove-source)
 func (_ Unimplemented) RemoveExternalSourceFromSecurityGroup(w http.ResponseWriter, r *http.Request, id PathID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteSession Signs the browser out. The cookie opens nothing any more.
+// (DELETE /session)
+func (_ Unimplemented) DeleteSession(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetSession Tells who calls, and what they may do.
+// (GET /session)
+func (_ Unimplemented) GetSession(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateSession Signs a browser in by API key. The answer sets a cookie.
+// (POST /session)
+func (_ Unimplemented) CreateSession(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1502,11 +2475,222 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(http.Handler) http.Handler
 
+// ListAPIKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListAPIKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAPIKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateAPIKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateAPIKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAPIKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key PathKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteAPIKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) GetAPIKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key PathKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAPIKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateAPIKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key PathKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateAPIKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAuditRecords operation middleware
+func (siw *ServerInterfaceWrapper) ListAuditRecords(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditRecordsParams
+
+	// ------------- Optional query parameter "log" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "log", r.URL.Query(), &params.Log, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "log"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "log", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAuditRecords(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ExplainConnection operation middleware
 func (siw *ServerInterfaceWrapper) ExplainConnection(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ExplainConnection(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StreamFlows operation middleware
+func (siw *ServerInterfaceWrapper) StreamFlows(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamFlowsParams
+
+	// ------------- Optional query parameter "instance" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "instance", r.URL.Query(), &params.Instance, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "instance"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "instance", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", r.URL.Query(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "verdict"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "verdict", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StreamFlows(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1682,6 +2866,78 @@ func (siw *ServerInterfaceWrapper) CreateInstance(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListInstanceSummaries operation middleware
+func (siw *ServerInterfaceWrapper) ListInstanceSummaries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInstanceSummariesParams
+
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", r.URL.Query(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "search"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "search", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "security-group" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "security-group", r.URL.Query(), &params.SecurityGroup, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "security-group"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "security-group", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", r.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "offset"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "offset", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstanceSummaries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListInstanceTypes operation middleware
 func (siw *ServerInterfaceWrapper) ListInstanceTypes(w http.ResponseWriter, r *http.Request) {
 
@@ -1791,6 +3047,58 @@ func (siw *ServerInterfaceWrapper) UpdateInstance(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateInstance(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListInstanceDrops operation middleware
+func (siw *ServerInterfaceWrapper) ListInstanceDrops(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstanceDrops(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListInstanceFlows operation middleware
+func (siw *ServerInterfaceWrapper) ListInstanceFlows(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstanceFlows(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1970,6 +3278,166 @@ func (siw *ServerInterfaceWrapper) GetOperation(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListOrganizations operation middleware
+func (siw *ServerInterfaceWrapper) ListOrganizations(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOrganizations(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateOrganization operation middleware
+func (siw *ServerInterfaceWrapper) CreateOrganization(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateOrganization(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteOrganization operation middleware
+func (siw *ServerInterfaceWrapper) DeleteOrganization(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteOrganization(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOrganization operation middleware
+func (siw *ServerInterfaceWrapper) GetOrganization(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOrganization(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateOrganization operation middleware
+func (siw *ServerInterfaceWrapper) UpdateOrganization(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateOrganization(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateOrganizationAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateOrganizationAPIKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateOrganizationAPIKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListQuotas operation middleware
+func (siw *ServerInterfaceWrapper) ListQuotas(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListQuotas(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListReceipts operation middleware
+func (siw *ServerInterfaceWrapper) ListReceipts(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListReceipts(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteReverseDNSInstance operation middleware
 func (siw *ServerInterfaceWrapper) DeleteReverseDNSInstance(w http.ResponseWriter, r *http.Request) {
 
@@ -2022,6 +3490,39 @@ func (siw *ServerInterfaceWrapper) GetReverseDNSInstance(w http.ResponseWriter, 
 	handler.ServeHTTP(w, r)
 }
 
+// ListRuleHits operation middleware
+func (siw *ServerInterfaceWrapper) ListRuleHits(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRuleHitsParams
+
+	// ------------- Optional query parameter "security-group" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "security-group", r.URL.Query(), &params.SecurityGroup, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "security-group"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "security-group", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRuleHits(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSecurityGroups operation middleware
 func (siw *ServerInterfaceWrapper) ListSecurityGroups(w http.ResponseWriter, r *http.Request) {
 
@@ -2060,6 +3561,65 @@ func (siw *ServerInterfaceWrapper) CreateSecurityGroup(w http.ResponseWriter, r 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateSecurityGroup(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSecurityGroupSummaries operation middleware
+func (siw *ServerInterfaceWrapper) ListSecurityGroupSummaries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSecurityGroupSummariesParams
+
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", r.URL.Query(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "search"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "search", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", r.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "offset"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "offset", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSecurityGroupSummaries(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2164,6 +3724,32 @@ func (siw *ServerInterfaceWrapper) AddRuleToSecurityGroup(w http.ResponseWriter,
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.AddRuleToSecurityGroup(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReplaceRulesOfSecurityGroup operation middleware
+func (siw *ServerInterfaceWrapper) ReplaceRulesOfSecurityGroup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PathID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplaceRulesOfSecurityGroup(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2381,6 +3967,48 @@ func (siw *ServerInterfaceWrapper) RemoveExternalSourceFromSecurityGroup(w http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RemoveExternalSourceFromSecurityGroup(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSession(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSession(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSession operation middleware
+func (siw *ServerInterfaceWrapper) GetSession(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSession(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateSession operation middleware
+func (siw *ServerInterfaceWrapper) CreateSession(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateSession(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2711,6 +4339,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/security-group/{id}/rules", wrapper.AddRuleToSecurityGroup)
 	})
 	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/security-group/{id}/rules", wrapper.ReplaceRulesOfSecurityGroup)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/security-group/{id}/rules:batch", wrapper.AddRulesToSecurityGroup)
 	})
 	r.Group(func(r chi.Router) {
@@ -2808,6 +4439,75 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/host-token", wrapper.CreateHostToken)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/security-group-summary", wrapper.ListSecurityGroupSummaries)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/instance-summary", wrapper.ListInstanceSummaries)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/organization", wrapper.ListOrganizations)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/organization", wrapper.CreateOrganization)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/organization/{id}", wrapper.DeleteOrganization)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/organization/{id}", wrapper.GetOrganization)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/organization/{id}", wrapper.UpdateOrganization)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/organization/{id}/api-key", wrapper.CreateOrganizationAPIKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api-key", wrapper.ListAPIKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api-key", wrapper.CreateAPIKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api-key/{key}", wrapper.DeleteAPIKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api-key/{key}", wrapper.GetAPIKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/api-key/{key}:rotate", wrapper.RotateAPIKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/quota", wrapper.ListQuotas)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/audit", wrapper.ListAuditRecords)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/session", wrapper.DeleteSession)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/session", wrapper.GetSession)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/session", wrapper.CreateSession)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/rule-hit", wrapper.ListRuleHits)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/instance/{id}/drop", wrapper.ListInstanceDrops)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/flow", wrapper.StreamFlows)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/instance/{id}/flow", wrapper.ListInstanceFlows)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/receipt", wrapper.ListReceipts)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/openapi.json", wrapper.GetContract)
