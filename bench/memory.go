@@ -228,7 +228,8 @@ func readAccounts(dir string) (map[string]float64, error) {
 		if err := errors.Join(err, m.Close()); err != nil {
 			return nil, fmt.Errorf("ask for memory of %s: %w", pin, err)
 		}
-		all[strings.TrimSuffix(filepath.Base(pin), "_v1")] = float64(bytes)
+		name, _, _ := strings.Cut(filepath.Base(pin), "_v") // of the layout
+		all[name] = float64(bytes)
 	}
 	return all, nil
 }

@@ -75,7 +75,6 @@ type bpfFlow struct {
 	IcmpCode uint8
 	End      [2]uint32
 	Ack      [2]uint32
-	Packets  [2]uint32
 }
 
 type bpfFlowKey struct {

@@ -16,7 +16,7 @@ import (
 
 // abiVersion is ABI_VERSION of bpf/abi.h. Pins carry it: maps of another layout are
 // other maps.
-const abiVersion = 1
+const abiVersion = 2
 
 // Config is what the datapath is told once.
 type Config struct {
@@ -77,8 +77,31 @@ func (d *Datapath) open(cfg Config) error {
 	if err := d.kernel.nameServers(cfg.DHCPServers, cfg.Routers); err != nil {
 		return err
 	}
-	d.links, err = openLinks(filepath.Join(cfg.Dir, linksDir), &d.programs)
-	return err
+	if d.links, err = openLinks(filepath.Join(cfg.Dir, linksDir), &d.programs); err != nil {
+		return err
+	}
+	return removeFormer(cfg.Dir)
+}
+
+// layout ends the names of pinned maps.
+var layout = "_v" + strconv.Itoa(abiVersion)
+
+// removeFormer unpins the maps of other layouts: no program uses them any more.
+// What they said is not taken over: until the first Apply, all frames are dropped.
+func removeFormer(dir string) error {
+	pins, err := filepath.Glob(filepath.Join(dir, "*_v[0-9]*"))
+	if err != nil {
+		return fmt.Errorf("list maps: %w", err)
+	}
+	for _, pin := range pins {
+		if strings.HasSuffix(pin, layout) {
+			continue
+		}
+		if err := os.Remove(pin); err != nil {
+			return fmt.Errorf("unpin map of another layout: %w", err)
+		}
+	}
+	return nil
 }
 
 // pinnedSpec is what is to be loaded, with each map pinned under its versioned name.
@@ -91,7 +114,7 @@ func pinnedSpec() (*ebpf.CollectionSpec, error) {
 		if strings.HasPrefix(name, ".") || name == bpfMapPackets {
 			continue // the programs' own: constants and scratch, laid out by each build
 		}
-		m.Name = name + "_v" + strconv.Itoa(abiVersion)
+		m.Name = name + layout
 		m.Pinning = ebpf.PinByName
 	}
 	return spec, nil

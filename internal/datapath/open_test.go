@@ -62,7 +62,7 @@ func TestOpenRefusesWhereItCannotPin(t *testing.T) {
 // TestMapsOfAnotherLayoutAreRefused, and left alone: they enforce.
 func TestMapsOfAnotherLayoutAreRefused(t *testing.T) {
 	h := newHost(t)
-	pin := filepath.Join(h.dir, "config_v1")
+	pin := filepath.Join(h.dir, "config_v2")
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -81,13 +81,38 @@ func TestMapsOfAnotherLayoutAreRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another layout") {
 		t.Errorf("error %v, want one about the layout", err)
 	}
-	if _, err := os.Stat(filepath.Join(h.dir, "nics_v1")); err != nil {
+	if _, err := os.Stat(filepath.Join(h.dir, "nics_v2")); err != nil {
 		t.Errorf("the maps in force are gone: %v", err)
 	}
 	if err := os.Remove(pin); err != nil {
 		t.Fatal(err)
 	}
 	h.open(t)
+}
+
+// TestMapsOfAFormerLayoutAreReplaced: nothing is enforced by them once the programs are ours.
+func TestMapsOfAFormerLayoutAreReplaced(t *testing.T) {
+	h := newHost(t)
+	ifindex := addInterface(t, "tap0")
+	h.apply(t, oneRule(gabion.Rule{}), map[string]int{"tap0": ifindex})
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pins, err := filepath.Glob(filepath.Join(h.dir, "*_v2"))
+	if err != nil || len(pins) == 0 {
+		t.Fatalf("pins %v, error %v", pins, err)
+	}
+	for _, pin := range pins {
+		if err := os.Rename(pin, strings.TrimSuffix(pin, "2")+"1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.open(t)
+	wantPrograms(t, ifindex, 2)
+	if former, err := filepath.Glob(filepath.Join(h.dir, "*_v1")); err != nil || len(former) != 0 {
+		t.Errorf("left of the former layout: %v, error %v", former, err)
+	}
+	h.apply(t, oneRule(gabion.Rule{}), map[string]int{"tap0": ifindex})
 }
 
 // TestANewAgentBringsItsPrograms to interfaces that were attached before it.

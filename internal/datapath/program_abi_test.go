@@ -62,7 +62,7 @@ func TestSizes(t *testing.T) {
 		want  uintptr
 	}{
 		{bpfFlowKey{}, 40},
-		{bpfFlow{}, 40},
+		{bpfFlow{}, 32},
 		{bpfFragmentKey{}, 40},
 		{bpfFragment{}, 20},
 		{bpfMember4Key{}, 8},

@@ -12,7 +12,7 @@
 
 #include "reasons.h"
 
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 #define MAX_NICS             1024 /* slots 1..MAX_NICS-1; slot 0 counts frames of unknown NICs */
 #define MAX_POLICY_SETS      2048
@@ -181,7 +181,7 @@ enum BYTE flow_state {
 	FLOW_CLOSING = 4,
 };
 
-/* 40 bytes: with its key 80. See docs/adr/0002 for what the kernel makes of that. */
+/* 32 bytes: with its key 72, for which the kernel takes 128. See docs/adr/0002. */
 struct flow {
 	__u32 last_seen; /* ticks of 2^20 ns of the monotonic clock */
 	__u32 epoch;
@@ -192,7 +192,6 @@ struct flow {
 	__u8 icmp_code;
 	__u32 end[2]; /* by direction: end of what that side has sent */
 	__u32 ack[2]; /* by direction: highest acknowledgment it gave */
-	__u32 packets[2]; /* by direction */
 };
 
 /* FLOW_EGRESS is the flow's direction; the others are shifted left by a side's direction. */

@@ -250,7 +250,6 @@ static __always_inline void track(const struct packet *p, struct flow *flow)
 		flow->state = next;
 		flow->last_seen = p->now;
 	}
-	flow->packets[side_of(p)] += p->count;
 	if (p->key.protocol == IPPROTO_TCP)
 		track_tcp(p, flow);
 }
