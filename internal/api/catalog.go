@@ -35,6 +35,26 @@ var template = openapi.Template{
 	DefaultUser: "root",
 }
 
+// What they ask to be changed and Gabion doesn't keep is accepted. Each is one
+// operation, the same for everybody and on every server, also for who asks for it later.
+var (
+	sshKeyRegistered  = accepted("register-ssh-key")
+	sshKeyDeleted     = accepted("delete-ssh-key")
+	reverseDNSDeleted = accepted("delete-reverse-dns-instance")
+
+	allAccepted = []openapi.Operation{sshKeyRegistered, sshKeyDeleted, reverseDNSDeleted}
+)
+
+// acceptedSpace is where the ids of those operations come from.
+var acceptedSpace = uuid.MustParse("6d9a4d4e-2f0a-4a51-9a35-0f6a7c1e5b04")
+
+func accepted(command string) openapi.Operation {
+	return openapi.Operation{
+		ID: uuid.NewSHA1(acceptedSpace, []byte(command)).String(), State: openapi.Success,
+		Reference: openapi.OperationReference{Command: command},
+	}
+}
+
 // ListInstanceTypes answers the one instance type.
 func (a *api) ListInstanceTypes(w http.ResponseWriter, _ *http.Request) {
 	respond(w, http.StatusOK, openapi.InstanceTypeList{InstanceTypes: []openapi.InstanceType{instanceType}})
@@ -96,7 +116,7 @@ func (a *api) RegisterSSHKey(w http.ResponseWriter, r *http.Request) {
 		if body.PublicKey == "" {
 			return nil, gabion.Invalid("public-key", "is missing; give the key")
 		}
-		return done("register-ssh-key", ""), nil
+		return sshKeyRegistered, nil
 	})
 }
 
@@ -109,7 +129,7 @@ func (a *api) GetSSHKey(w http.ResponseWriter, r *http.Request, name string) {
 
 // DeleteSSHKey accepts what is so already.
 func (a *api) DeleteSSHKey(w http.ResponseWriter, _ *http.Request, _ string) {
-	respond(w, http.StatusOK, done("delete-ssh-key", ""))
+	respond(w, http.StatusOK, sshKeyDeleted)
 }
 
 // GetReverseDNSInstance answers that none is kept.
@@ -119,7 +139,7 @@ func (a *api) GetReverseDNSInstance(w http.ResponseWriter, r *http.Request, id s
 
 // DeleteReverseDNSInstance accepts what is so already.
 func (a *api) DeleteReverseDNSInstance(w http.ResponseWriter, _ *http.Request, _ string) {
-	respond(w, http.StatusOK, done("delete-reverse-dns-instance", ""))
+	respond(w, http.StatusOK, reverseDNSDeleted)
 }
 
 // zoneSpace is where zones' ids come from: one name, one id, on every server.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,6 +135,9 @@ func join(first, second string) string {
 // GetOperation answers how far a change is now.
 func (a *api) GetOperation(w http.ResponseWriter, r *http.Request, id string) {
 	a.show(w, r, func(ctx context.Context, org string) (any, error) {
+		if k := slices.IndexFunc(allAccepted, func(op openapi.Operation) bool { return op.ID == id }); k >= 0 {
+			return allAccepted[k], nil
+		}
 		op, err := a.Store.Operation(ctx, org, id)
 		if err != nil {
 			return nil, err
