@@ -1,9 +1,11 @@
 package server
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gabion/gabion"
@@ -13,17 +15,22 @@ import (
 )
 
 // writeAdminEnv writes what a shell sources to become the operator, for gabion
-// and for the public API's other clients.
-func writeAdminEnv(dir, zone string, listening net.Addr, key gabion.Key) error {
-	var text strings.Builder
-	text.WriteString("# Credentials of the operator. Use them with: source " + filepath.Join(dir, "admin.env") + "\n")
-	for _, variable := range [][2]string{
+// and for the public API's other clients. Where the API has a certificate that was
+// given (nil: our own), the endpoint is a name that it is good for, and whom its
+// signer is trusted by is not for us to say.
+func writeAdminEnv(dir, zone string, listening net.Addr, given *x509.Certificate, key gabion.Key) error {
+	variables := [][2]string{
 		{"EXOSCALE_API_KEY", key.ID},
 		{"EXOSCALE_API_SECRET", key.Secret},
-		{"EXOSCALE_API_ENDPOINT", "https://" + reachable(listening) + api.Base},
+		{"EXOSCALE_API_ENDPOINT", "https://" + reachable(listening, given) + api.Base},
 		{"EXOSCALE_ZONE", zone},
-		{"SSL_CERT_FILE", filepath.Join(dir, pki.CAFile)},
-	} {
+	}
+	if given == nil {
+		variables = append(variables, [2]string{"SSL_CERT_FILE", filepath.Join(dir, pki.CAFile)})
+	}
+	var text strings.Builder
+	text.WriteString("# Credentials of the operator. Use them with: source " + filepath.Join(dir, "admin.env") + "\n")
+	for _, variable := range variables {
 		fmt.Fprintf(&text, "export %s=%s\n", variable[0], quote(variable[1]))
 	}
 	if err := atomicfile.Write(filepath.Join(dir, "admin.env"), []byte(text.String()), 0o600); err != nil {
@@ -32,13 +39,35 @@ func writeAdminEnv(dir, zone string, listening net.Addr, key gabion.Key) error {
 	return nil
 }
 
-// reachable is an address by which this machine reaches the listener.
-func reachable(listening net.Addr) string {
+// reachable is host:port by which this machine reaches the listener and likes its
+// certificate.
+func reachable(listening net.Addr, given *x509.Certificate) string {
 	tcp, ok := listening.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
+	if !ok {
 		return listening.String()
 	}
-	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	if given != nil && given.VerifyHostname(host) != nil {
+		host = nameOf(given, host)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
+
+// nameOf is the first name of the certificate that can be asked for, or else the
+// host as it is.
+func nameOf(cert *x509.Certificate, host string) string {
+	for _, name := range cert.DNSNames {
+		if !strings.HasPrefix(name, "*") {
+			return name
+		}
+	}
+	if len(cert.IPAddresses) > 0 {
+		return cert.IPAddresses[0].String()
+	}
+	return host
 }
 
 // quote makes one word of s for a shell.

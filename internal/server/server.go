@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -30,6 +31,8 @@ const (
 type Server struct {
 	config   Config
 	listener net.Listener    // of the API
+	plain    net.Listener    // of the API without TLS; nil if there is none
+	given    *pki.Files      // the API's certificate; nil if it is our own
 	agents   net.Listener    // of the stream
 	etcd     *store.Embedded // nil with an external cluster
 	store    *store.Store
@@ -38,6 +41,8 @@ type Server struct {
 	http     *http.Server // of the API
 	stream   *grpc.Server
 	closers  []func() error // in the order of opening
+
+	filesCheck time.Duration // how often given files are read again
 }
 
 // Run runs a server until ctx ends or it can't go on.
@@ -55,27 +60,18 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits()
+	}
+	s := &Server{config: c, filesCheck: filesCheck}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for _, step := range []func(context.Context) error{s.listen, s.openDir, s.openStore, s.openSurfaces} {
+	for _, step := range []func(context.Context) error{s.listen, s.openGiven, s.openDir, s.openStore, s.openSurfaces} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
 	return s, nil
-}
-
-func (s *Server) listen(context.Context) (err error) {
-	if s.listener, err = listen(s.config.Listen, "--listen"); err != nil {
-		return err
-	}
-	s.onClose(s.listener.Close)
-	if s.agents, err = listen(s.config.AgentListen, "--agent-listen"); err != nil {
-		return err
-	}
-	s.onClose(s.agents.Close)
-	return nil
 }
 
 // openDir makes the data directory, and its name absolute: that goes into admin.env.
@@ -92,6 +88,10 @@ func (s *Server) openDir(context.Context) (err error) {
 // openStore connects to etcd, which it starts first if it is ours.
 func (s *Server) openStore(ctx context.Context) error {
 	endpoints := s.config.EtcdEndpoints
+	secure, err := s.config.etcdTLS()
+	if err != nil {
+		return err
+	}
 	if len(endpoints) == 0 {
 		etcd, err := store.StartEmbedded(s.config.DataDir, s.config.Log)
 		if err != nil {
@@ -105,9 +105,9 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.store, err = store.Connect(ctx, store.Config{Endpoints: endpoints, Sealer: sealer, Log: s.config.Log})
+	s.store, err = store.Connect(ctx, store.Config{Endpoints: endpoints, TLS: secure, Sealer: sealer, Log: s.config.Log})
 	if err != nil {
-		return err
+		return explainEtcd(ctx, endpoints, secure, err)
 	}
 	s.onClose(s.store.Close)
 	s.health = &health{ask: s.store.Epoch}
@@ -129,21 +129,13 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 		return err
 	}
 	s.openFeed(ca, certificate)
-	s.openAPI(ca, certificate)
-	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), key)
+	s.openAPI(ca, s.apiTLS(certificate))
+	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), s.leaf(), key)
 }
 
-func (s *Server) openAPI(ca *pki.CA, certificate *pki.ServerCertificate) {
-	s.http = &http.Server{
-		Handler:           s.handler(ca),
-		TLSConfig:         certificate.TLS(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          connectionLog(s.config.Log),
-	}
+func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
+	s.http = &http.Server{Handler: s.handler(ca), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
+	s.config.Limits.apply(s.http)
 }
 
 func (s *Server) handler(ca *pki.CA) http.Handler {
@@ -174,6 +166,14 @@ func connectionLog(to *slog.Logger) *log.Logger {
 // Addr is where the API listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// PlainAddr is where the API listens without TLS; nil if nowhere.
+func (s *Server) PlainAddr() net.Addr {
+	if s.plain == nil {
+		return nil
+	}
+	return s.plain.Addr()
+}
+
 // AgentAddr is where agents are served.
 func (s *Server) AgentAddr() net.Addr { return s.agents.Addr() }
 
@@ -183,6 +183,8 @@ func (s *Server) Run(ctx context.Context) error {
 	tasks.Go(func() error { return s.feed.Run(ctx) })
 	tasks.Go(func() error { return s.serveFeed(ctx) })
 	tasks.Go(func() error { return s.serveAPI() })
+	tasks.Go(func() error { return s.servePlain() })
+	tasks.Go(func() error { return s.watchCertificate(ctx) })
 	tasks.Go(func() error { return s.watchEtcd(ctx) })
 	tasks.Go(func() error {
 		<-ctx.Done()
@@ -195,6 +197,16 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serveAPI() error {
 	if err := s.http.ServeTLS(s.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve API: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) servePlain() error {
+	if s.plain == nil {
+		return nil
+	}
+	if err := s.http.Serve(s.plain); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve API without TLS: %w", err)
 	}
 	return nil
 }
@@ -212,12 +224,18 @@ func (s *Server) watchEtcd(ctx context.Context) error {
 	}
 }
 
-// shutdown lets requests under way end, for a while.
+// shutdown lets requests under way end, for a while. Streams have no end, and
+// neither has a client that says nothing: they are cut.
 func (s *Server) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("end requests: %w", err), s.http.Close())
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.config.Log.Warn("requests under way were cut", "after", shutdownTimeout)
+		err = s.http.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("end requests: %w", err)
 	}
 	return nil
 }

@@ -32,10 +32,15 @@ func run(t *testing.T, c server.Config) (s *server.Server, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, runs(t, s)
+}
+
+func runs(t *testing.T, s *server.Server) (end func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	return s, func() {
+	return func() {
 		t.Helper()
 		cancel()
 		if err := <-done; err != nil {
