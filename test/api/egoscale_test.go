@@ -9,8 +9,6 @@ import (
 	"github.com/exoscale/egoscale/v3/credentials"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/gabion/gabion/internal/server"
 )
 
 // sdk is the public API's own SDK, unmodified, with the operator's credentials.
@@ -74,8 +72,10 @@ func TestEgoscaleGroupsAndRules(t *testing.T) {
 			t.Errorf("an operation on a rule refers to %s, want the group %s", got, web)
 		}
 	}
-	if _, err := c.AddRuleToSecurityGroup(ctx, web, request(rules[0])); err == nil {
-		t.Log("a rule sent twice within a second is a replay, and answered like the first")
+	twin := rules[0]
+	twin.Description = "HTTPS, once more"
+	if _, err := c.AddRuleToSecurityGroup(ctx, web, request(twin)); !errors.Is(err, v3.ErrConflict) {
+		t.Errorf("a rule that is there already: got %v", err)
 	}
 	ok(c.AddExternalSourceToSecurityGroup(ctx, web, v3.AddExternalSourceToSecurityGroupRequest{Cidr: "198.51.100.7/32"}))
 
@@ -91,29 +91,14 @@ func TestEgoscaleGroupsAndRules(t *testing.T) {
 		t.Errorf("the group is not what was asked for (-want +got):\n%s", diff)
 	}
 
-	list, err := c.ListSecurityGroups(ctx)
-	if err != nil {
-		t.Fatal(explained(err))
-	}
-	var names []string
-	for _, g := range list.SecurityGroups {
-		names = append(names, g.Name)
-	}
-	if diff := cmp.Diff([]string{"default", "web", "app"}, names); diff != "" {
-		t.Errorf("groups (-want +got):\n%s", diff)
-	}
-	public, err := c.ListSecurityGroups(ctx, v3.ListSecurityGroupsWithVisibility(v3.ListSecurityGroupsVisibilityPublic))
-	if err != nil || len(public.SecurityGroups) > 0 {
-		t.Errorf("public groups: got %v, %v", public, err)
-	}
-
 	if _, err := c.DeleteSecurityGroup(ctx, app); !errors.Is(err, v3.ErrConflict) || !strings.Contains(explained(err).Error(), "web") {
 		t.Errorf("deleting a group that a rule names: got %v", err)
 	}
 	for _, rule := range got.Rules {
 		ok(c.DeleteRuleFromSecurityGroup(ctx, web, rule.ID))
 	}
-	ok(c.RemoveExternalSourceFromSecurityGroup(ctx, web, v3.RemoveExternalSourceFromSecurityGroupRequest{Cidr: "198.51.100.7/32"}))
+	source := v3.RemoveExternalSourceFromSecurityGroupRequest{Cidr: "198.51.100.7/32"}
+	ok(c.RemoveExternalSourceFromSecurityGroup(ctx, web, source))
 	ok(c.DeleteSecurityGroup(ctx, web))
 	if _, err := c.GetSecurityGroup(ctx, web); !errors.Is(err, v3.ErrNotFound) {
 		t.Errorf("a group that is gone: got %v", err)
@@ -134,96 +119,74 @@ func request(r v3.SecurityGroupRule) v3.AddRuleToSecurityGroupRequest {
 	return q
 }
 
-func TestEgoscaleInstances(t *testing.T) {
+func TestEgoscaleLists(t *testing.T) {
 	r := start(t)
 	c, ctx := r.sdk(t), t.Context()
 	ok := succeeded(t, c)
-
-	types, err := c.ListInstanceTypes(ctx)
-	if err != nil {
-		t.Fatal(explained(err))
-	}
-	templates, err := c.ListTemplates(ctx)
-	if err != nil {
-		t.Fatal(explained(err))
-	}
 	web := ok(c.CreateSecurityGroup(ctx, v3.CreateSecurityGroupRequest{Name: "web"}))
-	id := ok(c.CreateInstance(ctx, v3.CreateInstanceRequest{
-		Name: "web1", DiskSize: 10,
-		InstanceType: &types.InstanceTypes[0], Template: &templates.Templates[0],
-		Labels: v3.Labels{"role": "web"},
-	}))
+	ok(c.CreateSecurityGroup(ctx, v3.CreateSecurityGroupRequest{Name: "app"}))
 
-	i, err := c.GetInstance(ctx, id)
-	if err != nil {
-		t.Fatal(explained(err))
+	tests := []struct {
+		name string
+		opts []v3.ListSecurityGroupsOpt
+		want []string
+	}{
+		{"all", nil, []string{"default", "web", "app"}},
+		{"private", []v3.ListSecurityGroupsOpt{v3.ListSecurityGroupsWithVisibility(v3.ListSecurityGroupsVisibilityPrivate)}, []string{"default", "web", "app"}},
+		{"public", []v3.ListSecurityGroupsOpt{v3.ListSecurityGroupsWithVisibility(v3.ListSecurityGroupsVisibilityPublic)}, nil},
 	}
-	if i.SecurebootEnabled == nil || i.TpmEnabled == nil || i.Template == nil || i.InstanceType == nil || i.Labels["role"] != "web" {
-		t.Errorf("the instance lacks what clients dereference: %+v", i)
-	}
-	if len(i.SecurityGroups) != 1 || i.SecurityGroups[0].Name != "default" {
-		t.Errorf("without groups, an instance is in the primary one; got %v", i.SecurityGroups)
-	}
-
-	ok(c.StartInstance(ctx, id, v3.StartInstanceRequest{}))
-	attach := v3.AttachInstanceToSecurityGroupRequest{Instance: i}
-	if _, err := c.AttachInstanceToSecurityGroup(ctx, web, attach); !errors.Is(err, v3.ErrConflict) || !strings.Contains(explained(err).Error(), "stop") {
-		t.Errorf("attaching while it runs: got %v", err)
-	}
-	ok(c.StopInstance(ctx, id))
-	ok(c.AttachInstanceToSecurityGroup(ctx, web, attach))
-	if _, err := c.DeleteSecurityGroup(ctx, web); !errors.Is(err, v3.ErrConflict) || !strings.Contains(explained(err).Error(), "web1") {
-		t.Errorf("deleting a group with a member: got %v", err)
-	}
-	ok(c.DetachInstanceFromSecurityGroup(ctx, web, v3.DetachInstanceFromSecurityGroupRequest{Instance: &v3.Instance{ID: id}}))
-	if _, err := c.DetachInstanceFromSecurityGroup(ctx, i.SecurityGroups[0].ID, v3.DetachInstanceFromSecurityGroupRequest{Instance: i}); !errors.Is(err, v3.ErrConflict) {
-		t.Errorf("detaching the last group: got %v", err)
-	}
-
-	ok(c.AddInstanceProtection(ctx, id))
-	if _, err := c.DeleteInstance(ctx, id); !errors.Is(err, v3.ErrConflict) {
-		t.Errorf("deleting a protected instance: got %v", err)
-	}
-	ok(c.RemoveInstanceProtection(ctx, id))
-	ok(c.UpdateInstance(ctx, id, v3.UpdateInstanceRequest{Name: "web2", Labels: v3.Labels{"role": "web", "stage": "test"}}))
-	list, err := c.ListInstances(ctx, v3.ListInstancesWithLabels("stage:test,role:web"))
-	if err != nil || len(list.Instances) != 1 || list.Instances[0].Name != "web2" {
-		t.Errorf("instances by label: got %v, %v", list, err)
-	}
-	if _, err := c.GetReverseDNSInstance(ctx, id); !errors.Is(err, v3.ErrNotFound) {
-		t.Errorf("reverse DNS: got %v", err)
-	}
-	list, err = c.ListInstances(ctx, v3.ListInstancesWithIPAddress("10.0.0.7"))
-	if err != nil || len(list.Instances) != 0 {
-		t.Errorf("instances by address: got %v, %v", list, err)
+	for _, tt := range tests {
+		list, err := c.ListSecurityGroups(ctx, tt.opts...)
+		if err != nil {
+			t.Fatal(explained(err))
+		}
+		var names []string
+		for _, g := range list.SecurityGroups {
+			names = append(names, g.Name)
+		}
+		if diff := cmp.Diff(tt.want, names); diff != "" {
+			t.Errorf("groups, %s (-want +got):\n%s", tt.name, diff)
+		}
+		if found, err := list.FindSecurityGroup("web"); len(tt.want) > 0 && (err != nil || found.ID != web) {
+			t.Errorf("groups, %s: web by name: got %v, %v", tt.name, found, err)
+		}
 	}
 }
 
-func TestEgoscaleZones(t *testing.T) {
+func TestEgoscaleNamesGroupsInRules(t *testing.T) {
 	r := start(t)
-	c := r.sdk(t)
-	endpoint, err := c.GetZoneAPIEndpoint(t.Context(), v3.ZoneName(r.env["EXOSCALE_ZONE"]))
-	if err != nil || string(endpoint) != r.endpoint {
-		t.Errorf("got %q, %v; want %q", endpoint, err, r.endpoint)
-	}
-}
-
-func TestEgoscaleLiveGroupChanges(t *testing.T) {
-	r := startAs(t, func(c *server.Config) { c.LiveGroupChanges = true })
 	c, ctx := r.sdk(t), t.Context()
 	ok := succeeded(t, c)
 	web := ok(c.CreateSecurityGroup(ctx, v3.CreateSecurityGroupRequest{Name: "web"}))
-	id := ok(c.CreateInstance(ctx, v3.CreateInstanceRequest{
-		Name: "web1", DiskSize: 10, InstanceType: &v3.InstanceType{}, Template: &v3.Template{},
-	}))
-	ok(c.StartInstance(ctx, id, v3.StartInstanceRequest{}))
-	ok(c.AttachInstanceToSecurityGroup(ctx, web, v3.AttachInstanceToSecurityGroupRequest{Instance: &v3.Instance{ID: id}}))
-}
+	app := ok(c.CreateSecurityGroup(ctx, v3.CreateSecurityGroupRequest{Name: "app"}))
 
-func TestEgoscaleWrongSecret(t *testing.T) {
-	r := start(t)
-	r.env["EXOSCALE_API_SECRET"] = "guessed"
-	if _, err := r.sdk(t).ListSecurityGroups(t.Context()); !errors.Is(err, v3.ErrForbidden) {
-		t.Errorf("got %v", err)
+	tests := []struct {
+		peer v3.SecurityGroupResource
+		want error
+	}{
+		{v3.SecurityGroupResource{ID: app}, nil},
+		{v3.SecurityGroupResource{ID: app, Name: "app"}, v3.ErrConflict}, // the same rule
+		{v3.SecurityGroupResource{Name: "web", Visibility: v3.SecurityGroupResourceVisibilityPrivate}, nil},
+		{v3.SecurityGroupResource{ID: app, Name: "web"}, v3.ErrBadRequest},
+		{v3.SecurityGroupResource{Name: "any", Visibility: v3.SecurityGroupResourceVisibilityPublic}, v3.ErrBadRequest},
+		{v3.SecurityGroupResource{Name: "gone"}, v3.ErrNotFound},
+		{v3.SecurityGroupResource{}, v3.ErrBadRequest},
+	}
+	for _, tt := range tests {
+		rule := v3.SecurityGroupRule{FlowDirection: "ingress", Protocol: "gre", SecurityGroup: &tt.peer}
+		if _, err := c.AddRuleToSecurityGroup(ctx, web, request(rule)); !errors.Is(err, tt.want) {
+			t.Errorf("the peer %+v: got %v, want %v", tt.peer, err, tt.want)
+		}
+	}
+	g, err := c.GetSecurityGroup(ctx, web)
+	if err != nil {
+		t.Fatal(explained(err))
+	}
+	var peers []v3.SecurityGroupResource
+	for _, rule := range g.Rules {
+		peers = append(peers, *rule.SecurityGroup)
+	}
+	if diff := cmp.Diff([]v3.SecurityGroupResource{{ID: app, Name: "app"}, {ID: web, Name: "web"}}, peers); diff != "" {
+		t.Errorf("peers (-want +got):\n%s", diff)
 	}
 }
