@@ -61,7 +61,7 @@ type bpfEvent struct {
 	Reason    bpfReason
 	IcmpType  uint8
 	IcmpCode  uint8
-	Pad       [4]uint8
+	Rule      uint32
 }
 
 type bpfFlow struct {
@@ -360,6 +360,7 @@ const (
 	bpfProgToInstance     = "to_instance"
 	bpfVarClockIsSet      = "clock_is_set"
 	bpfVarSetClock        = "set_clock"
+	bpfVarTellAllowed     = "tell_allowed"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -440,8 +441,9 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	ClockIsSet *ebpf.VariableSpec `ebpf:"clock_is_set"`
-	SetClock   *ebpf.VariableSpec `ebpf:"set_clock"`
+	ClockIsSet  *ebpf.VariableSpec `ebpf:"clock_is_set"`
+	SetClock    *ebpf.VariableSpec `ebpf:"set_clock"`
+	TellAllowed *ebpf.VariableSpec `ebpf:"tell_allowed"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -517,8 +519,9 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	ClockIsSet *ebpf.Variable `ebpf:"clock_is_set"`
-	SetClock   *ebpf.Variable `ebpf:"set_clock"`
+	ClockIsSet  *ebpf.Variable `ebpf:"clock_is_set"`
+	SetClock    *ebpf.Variable `ebpf:"set_clock"`
+	TellAllowed *ebpf.Variable `ebpf:"tell_allowed"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

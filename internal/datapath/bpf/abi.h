@@ -243,7 +243,7 @@ struct rule_hit {
 	__u64 bytes;
 };
 
-/* events: RINGBUF. A first packet that was dropped. Frames that are not IP have no flow. */
+/* events: RINGBUF. A first packet that was dropped, or admitted. Frames that are not IP have no flow. */
 struct event {
 	__u64 time; /* ns, monotonic */
 	__u32 slot;
@@ -253,7 +253,7 @@ struct event {
 	enum reason reason;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u8 pad[4];
+	__u32 rule; /* slot of the rule that admitted it; 0 is none */
 };
 
 /* told: LRU_HASH[told_key] -> ticks of the last event. Keeps one conversation from being told at each packet. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * What is kept of a verdict: counters of every one, events of what was dropped.
+ * What is kept of a verdict: counters of every one, events of what was dropped,
+ * and while somebody watches of what was let in first.
  */
 #ifndef GABION_COUNT_H
 #define GABION_COUNT_H
@@ -30,9 +31,23 @@ static __always_inline void count(struct __sk_buff *skb, struct packet *p, enum 
 	hit->bytes += skb->len;
 }
 
-/* Frames for others are a bridge's business as usual; frames of unknown NICs have nobody to tell. */
-static __always_inline bool is_worth_telling(struct packet *p, enum reason reason)
+/*
+ * The agent sets it while somebody watches what is allowed. It lies in this load's
+ * own memory: what is left on by an agent that died is off when the next one loads.
+ */
+__u32 tell_allowed;
+
+/* A packet that the rules were asked about, and not one that belongs to what they admitted before. */
+static __always_inline bool is_first(enum reason reason)
 {
+	return reason == PASS_RULE || reason == PASS_EGRESS_OPEN;
+}
+
+/* Frames for others are a bridge's business as usual; frames of unknown NICs have nobody to tell. */
+static __always_inline bool is_worth_telling(enum reason reason)
+{
+	if (is_first(reason))
+		return *(volatile __u32 *)&tell_allowed;
 	return !passes(reason) && reason != DROP_NOT_FOR_NIC && reason != DROP_NO_POLICY;
 }
 
@@ -48,10 +63,17 @@ static __always_inline bool send(struct packet *p, struct nic_state *state, enum
 	event->reason = reason;
 	event->icmp_type = p->ip.icmp_type;
 	event->icmp_code = p->ip.icmp_code;
+	event->rule = p->rule;
 	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
 		return false;
 	__sync_fetch_and_sub(&state->events_lost, event->lost);
 	return true;
+}
+
+/* What passed may use up half of the allowance only: what was dropped goes before it. */
+static __always_inline bool may_tell(const struct nic_state *state, enum reason reason)
+{
+	return !passes(reason) || *(volatile __u64 *)&state->event_time + EVENT_BURST / 2 * EVENT_INTERVAL <= now_ns();
 }
 
 /*
@@ -79,7 +101,8 @@ CHECKED_ONCE int tell(struct packet *p, enum reason reason)
 	last = bpf_map_lookup_elem(&told, &key);
 	if (last && since(p->now, *last) < TELL_AGAIN)
 		return 0;
-	if (!take(&state->event_time, EVENT_BURST, EVENT_INTERVAL) || !send(p, state, reason)) {
+	if (!may_tell(state, reason) || !take(&state->event_time, EVENT_BURST, EVENT_INTERVAL) ||
+	    !send(p, state, reason)) {
 		__sync_fetch_and_add(&state->events_lost, 1);
 		return 0;
 	}

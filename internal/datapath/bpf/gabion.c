@@ -201,7 +201,7 @@ static __always_inline int finish(struct __sk_buff *skb, struct packet *p, enum 
 {
 	p->reason = reason;
 	count(skb, p, reason);
-	if (is_worth_telling(p, reason))
+	if (is_worth_telling(reason))
 		tell(p, reason);
 	return passes(reason) ? TCX_NEXT : TCX_DROP;
 }
