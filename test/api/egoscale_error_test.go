@@ -20,7 +20,7 @@ func TestEgoscaleErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(explained(err))
 	}
-	const gone = v3.UUID("5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11")
+	const gone = v3.UUID(absent)
 	with := func(change func(*v3.SecurityGroupRule)) v3.AddRuleToSecurityGroupRequest {
 		changed := rule
 		change(&changed)

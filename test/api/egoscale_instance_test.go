@@ -181,7 +181,7 @@ func TestEgoscaleCatalog(t *testing.T) {
 	if got, err := c.GetTemplate(ctx, q.Template.ID); err != nil || got.Name != "Any" || got.SSHKeyEnabled == nil || got.PasswordEnabled == nil {
 		t.Errorf("the template: got %v, %v", got, err)
 	}
-	none := v3.UUID("5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11")
+	none := v3.UUID(absent)
 	if _, err := c.GetInstanceType(ctx, none); !errors.Is(err, v3.ErrNotFound) {
 		t.Errorf("another instance type: got %v", err)
 	}

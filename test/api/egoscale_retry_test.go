@@ -10,7 +10,7 @@ import (
 )
 
 // losses are the ways in which an answer gets lost.
-var losses = []int{0, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable}
+var losses = []int{0, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusInternalServerError}
 
 // The SDK sends again what it got a 5xx or 429 for, POST included, with the same
 // signature. It must find the change made once, and its first answer.

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// absent is the id of nothing.
+const absent = "5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11"
+
 // signing is what a request is signed with, part by part, so that tests can get
 // each of them wrong.
 type signing struct {
