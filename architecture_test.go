@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"internal/policy":     {""},
 	"internal/server":     {"", "api", "internal/policy", "internal/api", "internal/store", "internal/feed", "internal/feed/feedpb", "internal/pki", "internal/atomicfile"},
 	"internal/store":      {"", "internal/policy", "internal/atomicfile"},
+	"packaging":           {},
 }
 
 // leaves are packages that import nothing of ours.
