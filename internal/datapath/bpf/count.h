@@ -14,20 +14,21 @@
 #define EVENT_INTERVAL 20000000 /* ns: 50 a second */
 #define TELL_AGAIN     TICKS(60)
 
-static __always_inline void count(struct __sk_buff *skb, struct packet *p, enum reason reason)
+/* A frame that stands for so many packets, by NIC and reason, and by the rule that admitted it, if one did. */
+static __always_inline void count(struct __sk_buff *skb, __u32 slot, enum reason reason, __u32 rule, __u32 packets)
 {
-	__u32 index = p->nic.slot * REASON_SLOTS + reason;
-	__u64 *packets = bpf_map_lookup_elem(&verdicts, &index);
+	__u32 index = slot * REASON_SLOTS + reason;
+	__u64 *counter = bpf_map_lookup_elem(&verdicts, &index);
 	struct rule_hit *hit;
 
-	if (packets)
-		*packets += p->count;
-	if (!p->rule || !passes(reason))
+	if (counter)
+		*counter += packets;
+	if (!rule || !passes(reason))
 		return;
-	hit = bpf_map_lookup_elem(&rule_hits, &p->rule);
+	hit = bpf_map_lookup_elem(&rule_hits, &rule);
 	if (!hit)
 		return;
-	hit->packets += p->count;
+	hit->packets += packets;
 	hit->bytes += skb->len;
 }
 

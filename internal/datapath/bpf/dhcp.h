@@ -54,10 +54,14 @@ static __always_inline enum reason dhcp_from_instance(struct __sk_buff *skb, str
 	return PASS_DHCP;
 }
 
+static __always_inline bool is_dhcp_server_port(__be16 port)
+{
+	return port == bpf_htons(DHCP_SERVER_PORT) || port == bpf_htons(DHCPV6_SERVER_PORT);
+}
+
 static __always_inline bool is_from_dhcp_server_port(struct packet *p)
 {
-	return p->ip.protocol == IPPROTO_UDP &&
-	       (p->ip.sport == bpf_htons(DHCP_SERVER_PORT) || p->ip.sport == bpf_htons(DHCPV6_SERVER_PORT));
+	return p->ip.protocol == IPPROTO_UDP && is_dhcp_server_port(p->ip.sport);
 }
 
 static __always_inline bool is_dhcp_answer(struct __sk_buff *skb, struct packet *p)

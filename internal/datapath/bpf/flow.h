@@ -58,13 +58,13 @@ static __always_inline void set_key(struct packet *p, const struct layers *ip, e
 }
 
 /* A guest's offload hands us many packets as one. gso_segs is 0 then: only the sizes tell. */
-static __always_inline __u32 packets_in(struct __sk_buff *skb, const struct packet *p)
+static __always_inline __u32 packets_in(struct __sk_buff *skb, __u32 payload)
 {
 	__u32 size = skb->gso_size;
 
-	if (size == 0 || p->payload <= size)
+	if (size == 0 || payload <= size)
 		return 1;
-	return (p->payload + size - 1) / size;
+	return (payload + size - 1) / size;
 }
 
 /* A packet that may begin a flow. */

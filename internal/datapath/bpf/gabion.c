@@ -18,6 +18,7 @@
 #include "dhcp.h"
 #include "flow.h"
 #include "fragment.h"
+#include "known.h"
 #include "maps.h"
 #include "nd.h"
 #include "nic.h"
@@ -95,7 +96,7 @@ static __always_inline enum reason judge(struct __sk_buff *skb, struct packet *p
 {
 	enum reason reason;
 
-	p->count = packets_in(skb, p);
+	p->count = packets_in(skb, p->payload);
 	if (!is_fragment(p))
 		return judge_packet(skb, p);
 	reason = place_fragment(p);
@@ -200,26 +201,37 @@ static __always_inline enum reason judge_to_instance(struct __sk_buff *skb, stru
 static __always_inline int finish(struct __sk_buff *skb, struct packet *p, enum reason reason)
 {
 	p->reason = reason;
-	count(skb, p, reason);
+	count(skb, p->nic.slot, reason, p->rule, p->count);
 	if (is_worth_telling(reason))
 		tell(p, reason);
 	return passes(reason) ? TCX_NEXT : TCX_DROP;
 }
 
-SEC("tcx/ingress")
-int from_instance(struct __sk_buff *skb)
+/* Functions of their own: a packet of a known flow has nothing of theirs on its way. */
+CHECKED_ONCE int steps_from_instance(struct __sk_buff *skb)
 {
 	struct packet *p = receive(skb, EGRESS);
 
 	return p ? finish(skb, p, judge_from_instance(skb, p)) : TCX_DROP;
 }
 
-SEC("tcx/egress")
-int to_instance(struct __sk_buff *skb)
+CHECKED_ONCE int steps_to_instance(struct __sk_buff *skb)
 {
 	struct packet *p = receive(skb, INGRESS);
 
 	return p ? finish(skb, p, judge_to_instance(skb, p)) : TCX_DROP;
+}
+
+SEC("tcx/ingress")
+int from_instance(struct __sk_buff *skb)
+{
+	return pass_known(skb, EGRESS) ? TCX_NEXT : steps_from_instance(skb);
+}
+
+SEC("tcx/egress")
+int to_instance(struct __sk_buff *skb)
+{
+	return pass_known(skb, INGRESS) ? TCX_NEXT : steps_to_instance(skb);
 }
 
 /* Run by the agent, for one NIC after the other. */

@@ -42,26 +42,36 @@ static __always_inline struct nic_state *state_of(struct packet *p)
 	return bpf_map_lookup_elem(&nic_states, &p->nic.slot);
 }
 
-static __always_inline bool owns_ipv4(const struct packet *p, __be32 ip)
+static __always_inline bool has_ipv4(const struct nic *nic, __be32 ip)
 {
 	for (int i = 0; i < ADDRESSES_PER_FAMILY; i++) {
-		if (i == p->nic.n4)
+		if (i == nic->n4)
 			break;
-		if (p->nic.addr4[i] == ip)
+		if (nic->addr4[i] == ip)
 			return true;
 	}
 	return false;
 }
 
-static __always_inline bool owns_ipv6(const struct packet *p, const struct address *a)
+static __always_inline bool has_ipv6(const struct nic *nic, const struct address *a)
 {
 	for (int i = 0; i < ADDRESSES_PER_FAMILY; i++) {
-		if (i == p->nic.n6)
+		if (i == nic->n6)
 			break;
-		if (same_address(&p->nic.addr6[i], a))
+		if (same_address(&nic->addr6[i], a))
 			return true;
 	}
 	return false;
+}
+
+static __always_inline bool owns_ipv4(const struct packet *p, __be32 ip)
+{
+	return has_ipv4(&p->nic, ip);
+}
+
+static __always_inline bool owns_ipv6(const struct packet *p, const struct address *a)
+{
+	return has_ipv6(&p->nic, a);
 }
 
 /* Tells whether EUI-64 made the address of some MAC. */
