@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cilium/ebpf"
 	"github.com/gabion/gabion/internal/policy"
 )
 
@@ -34,11 +35,14 @@ type Datapath struct {
 	programs bpfPrograms
 	limits   Limits
 
+	tellAllowed *ebpf.Variable
+
 	mu       sync.Mutex
 	kernel   *kernel
 	links    *links
 	register *register
 	actual   *Tables // nil: not known, to be read
+	prober   *prober // nil: nobody has asked yet
 }
 
 // PartialError reports what a policy that is in force otherwise leaves out. NICs and
@@ -181,6 +185,7 @@ func (d *Datapath) Close() error {
 	defer d.mu.Unlock()
 	return errors.Join(
 		d.links.close(),
+		d.prober.close(),
 		d.kernel.stubs.close(),
 		d.kernel.maps.Close(),
 		d.programs.Close(),

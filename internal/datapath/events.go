@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Event is the first packet of its kind that was dropped. The programs tell of a
-// conversation once a minute, and of a NIC so many a second.
+// Event is the first packet of its kind that was dropped, or, after TellAllowed, that
+// was admitted. The programs tell of a conversation once a minute, and of a NIC so
+// many a second.
 type Event struct {
 	Owner
 	Time      time.Time
@@ -25,6 +26,7 @@ type Event struct {
 	Local     netip.AddrPort
 	Protocol  gabion.Protocol
 	ICMP      gabion.ICMPMatch // of ICMP and ICMPv6; zero otherwise
+	Rule      string           // id of the rule that admitted it; empty if none did
 	Lost      uint32           // events of the NIC that were not told since the last one
 }
 
@@ -64,7 +66,9 @@ func (d *Datapath) event(sample []byte) (Event, bool) {
 	if !known {
 		return Event{}, false
 	}
-	return eventOf(&raw, owner, sinceBoot()), true
+	e := eventOf(&raw, owner, sinceBoot())
+	e.Rule = d.rules()[raw.Rule]
+	return e, true
 }
 
 // eventOf translates an event; now is the monotonic clock, by which programs tell the time.

@@ -60,6 +60,7 @@ func (d *Datapath) open(cfg Config) error {
 	var objects struct {
 		bpfPrograms
 		bpfMaps
+		bpfVariables
 	}
 	err = spec.LoadAndAssign(&objects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: cfg.Dir}})
 	if errors.Is(err, ebpf.ErrMapIncompatible) {
@@ -69,6 +70,7 @@ func (d *Datapath) open(cfg Config) error {
 		return fmt.Errorf("load eBPF programs: %w", err)
 	}
 	d.programs, d.kernel.maps = objects.bpfPrograms, objects.bpfMaps
+	d.tellAllowed = objects.TellAllowed
 	d.limits = limitsOf(spec)
 	d.kernel.inner = innerSpecsOf(spec)
 	if d.kernel.stubs, err = openStubs(&d.kernel.maps, d.kernel.inner); err != nil {

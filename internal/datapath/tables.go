@@ -3,6 +3,7 @@ package datapath
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // Keys and values of the maps, as bpf/abi.h lays them out and explains them.
@@ -136,4 +137,12 @@ func network16(n uint16) uint16 {
 	var b [2]byte
 	binary.BigEndian.PutUint16(b[:], n)
 	return binary.NativeEndian.Uint16(b[:])
+}
+
+// owns tells whether the NIC has the address.
+func (n *NIC) owns(a netip.Addr) bool {
+	if a.Is4() {
+		return slices.Contains(n.Addr4[:n.N4], inMemory(a.As4()))
+	}
+	return slices.Contains(n.Addr6[:n.N6], addressOf(a))
 }
