@@ -24,6 +24,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Watch_Events int32
+
+const (
+	Watch_NONE   Watch_Events = 0
+	Watch_DENIED Watch_Events = 1
+	Watch_ALL    Watch_Events = 2 // allowed first packets, too
+)
+
+// Enum value maps for Watch_Events.
+var (
+	Watch_Events_name = map[int32]string{
+		0: "NONE",
+		1: "DENIED",
+		2: "ALL",
+	}
+	Watch_Events_value = map[string]int32{
+		"NONE":   0,
+		"DENIED": 1,
+		"ALL":    2,
+	}
+)
+
+func (x Watch_Events) Enum() *Watch_Events {
+	p := new(Watch_Events)
+	*p = x
+	return p
+}
+
+func (x Watch_Events) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Watch_Events) Descriptor() protoreflect.EnumDescriptor {
+	return file_feed_proto_enumTypes[0].Descriptor()
+}
+
+func (Watch_Events) Type() protoreflect.EnumType {
+	return &file_feed_proto_enumTypes[0]
+}
+
+func (x Watch_Events) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Watch_Events.Descriptor instead.
+func (Watch_Events) EnumDescriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{17, 0}
+}
+
 type JoinRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
@@ -187,6 +236,9 @@ type AgentMessage struct {
 	//	*AgentMessage_Hello
 	//	*AgentMessage_Ack
 	//	*AgentMessage_Observation
+	//	*AgentMessage_Counters
+	//	*AgentMessage_FlowEvents
+	//	*AgentMessage_Answer
 	Message       isAgentMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -256,6 +308,33 @@ func (x *AgentMessage) GetObservation() *Observation {
 	return nil
 }
 
+func (x *AgentMessage) GetCounters() *Counters {
+	if x != nil {
+		if x, ok := x.Message.(*AgentMessage_Counters); ok {
+			return x.Counters
+		}
+	}
+	return nil
+}
+
+func (x *AgentMessage) GetFlowEvents() *FlowEvents {
+	if x != nil {
+		if x, ok := x.Message.(*AgentMessage_FlowEvents); ok {
+			return x.FlowEvents
+		}
+	}
+	return nil
+}
+
+func (x *AgentMessage) GetAnswer() *Answer {
+	if x != nil {
+		if x, ok := x.Message.(*AgentMessage_Answer); ok {
+			return x.Answer
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Message interface {
 	isAgentMessage_Message()
 }
@@ -272,11 +351,29 @@ type AgentMessage_Observation struct {
 	Observation *Observation `protobuf:"bytes,3,opt,name=observation,proto3,oneof"`
 }
 
+type AgentMessage_Counters struct {
+	Counters *Counters `protobuf:"bytes,4,opt,name=counters,proto3,oneof"`
+}
+
+type AgentMessage_FlowEvents struct {
+	FlowEvents *FlowEvents `protobuf:"bytes,5,opt,name=flow_events,json=flowEvents,proto3,oneof"`
+}
+
+type AgentMessage_Answer struct {
+	Answer *Answer `protobuf:"bytes,6,opt,name=answer,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Message() {}
 
 func (*AgentMessage_Ack) isAgentMessage_Message() {}
 
 func (*AgentMessage_Observation) isAgentMessage_Message() {}
+
+func (*AgentMessage_Counters) isAgentMessage_Message() {}
+
+func (*AgentMessage_FlowEvents) isAgentMessage_Message() {}
+
+func (*AgentMessage_Answer) isAgentMessage_Message() {}
 
 // Hello opens the stream. Revision is the newest that the agent holds from the
 // store of that epoch; 0 asks for a snapshot.
@@ -286,6 +383,7 @@ type Hello struct {
 	Incarnation   string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // new at each start of the agent
 	StoreEpoch    string                 `protobuf:"bytes,3,opt,name=store_epoch,json=storeEpoch,proto3" json:"store_epoch,omitempty"`
 	Revision      int64                  `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	Tells         bool                   `protobuf:"varint,5,opt,name=tells,proto3" json:"tells,omitempty"` // it understands Watch and Ask, and sends Counters once it was told what to watch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,6 +446,13 @@ func (x *Hello) GetRevision() int64 {
 	return 0
 }
 
+func (x *Hello) GetTells() bool {
+	if x != nil {
+		return x.Tells
+	}
+	return false
+}
+
 // Ack says which revision the host enforces, and what of it, or of a newer one, it
 // could not enforce. One bad object does not make a revision count as not enforced.
 type Ack struct {
@@ -355,6 +460,8 @@ type Ack struct {
 	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"` // 0: none yet
 	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	StoreEpoch    string                 `protobuf:"bytes,3,opt,name=store_epoch,json=storeEpoch,proto3" json:"store_epoch,omitempty"`
+	PolicyDigest  []byte                 `protobuf:"bytes,4,opt,name=policy_digest,json=policyDigest,proto3" json:"policy_digest,omitempty"`    // SHA-256 of the view that is in force, without its revision
+	ProgramDigest string                 `protobuf:"bytes,5,opt,name=program_digest,json=programDigest,proto3" json:"program_digest,omitempty"` // tags of the programs that are loaded
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -406,6 +513,20 @@ func (x *Ack) GetError() string {
 func (x *Ack) GetStoreEpoch() string {
 	if x != nil {
 		return x.StoreEpoch
+	}
+	return ""
+}
+
+func (x *Ack) GetPolicyDigest() []byte {
+	if x != nil {
+		return x.PolicyDigest
+	}
+	return nil
+}
+
+func (x *Ack) GetProgramDigest() string {
+	if x != nil {
+		return x.ProgramDigest
 	}
 	return ""
 }
@@ -471,6 +592,8 @@ type ServerMessage struct {
 	//	*ServerMessage_SnapshotBegin
 	//	*ServerMessage_Delta
 	//	*ServerMessage_InSync
+	//	*ServerMessage_Watch
+	//	*ServerMessage_Ask
 	Message       isServerMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -540,6 +663,24 @@ func (x *ServerMessage) GetInSync() *InSync {
 	return nil
 }
 
+func (x *ServerMessage) GetWatch() *Watch {
+	if x != nil {
+		if x, ok := x.Message.(*ServerMessage_Watch); ok {
+			return x.Watch
+		}
+	}
+	return nil
+}
+
+func (x *ServerMessage) GetAsk() *Ask {
+	if x != nil {
+		if x, ok := x.Message.(*ServerMessage_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Message interface {
 	isServerMessage_Message()
 }
@@ -556,11 +697,23 @@ type ServerMessage_InSync struct {
 	InSync *InSync `protobuf:"bytes,3,opt,name=in_sync,json=inSync,proto3,oneof"`
 }
 
+type ServerMessage_Watch struct {
+	Watch *Watch `protobuf:"bytes,4,opt,name=watch,proto3,oneof"`
+}
+
+type ServerMessage_Ask struct {
+	Ask *Ask `protobuf:"bytes,5,opt,name=ask,proto3,oneof"`
+}
+
 func (*ServerMessage_SnapshotBegin) isServerMessage_Message() {}
 
 func (*ServerMessage_Delta) isServerMessage_Message() {}
 
 func (*ServerMessage_InSync) isServerMessage_Message() {}
+
+func (*ServerMessage_Watch) isServerMessage_Message() {}
+
+func (*ServerMessage_Ask) isServerMessage_Message() {}
 
 type SnapshotBegin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1208,6 +1361,986 @@ func (x *State) GetView() *Delta {
 	return nil
 }
 
+// Watch says which flow events somebody looks at now. It comes once at the
+// beginning, and whenever that changes.
+type Watch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        Watch_Events           `protobuf:"varint,1,opt,name=events,proto3,enum=gabion.feed.v1.Watch_Events" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Watch) Reset() {
+	*x = Watch{}
+	mi := &file_feed_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Watch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Watch) ProtoMessage() {}
+
+func (x *Watch) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Watch.ProtoReflect.Descriptor instead.
+func (*Watch) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Watch) GetEvents() Watch_Events {
+	if x != nil {
+		return x.Events
+	}
+	return Watch_NONE
+}
+
+// Counters are totals of the kernel's counters that have changed since the last
+// message; the first on a stream holds all. Lives tell counters of one name apart
+// that began at zero at different times.
+type Counters struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rules         []*RuleCounter         `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
+	Drops         []*DropCounter         `protobuf:"bytes,2,rep,name=drops,proto3" json:"drops,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counters) Reset() {
+	*x = Counters{}
+	mi := &file_feed_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counters) ProtoMessage() {}
+
+func (x *Counters) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counters.ProtoReflect.Descriptor instead.
+func (*Counters) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Counters) GetRules() []*RuleCounter {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Counters) GetDrops() []*DropCounter {
+	if x != nil {
+		return x.Drops
+	}
+	return nil
+}
+
+type RuleCounter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rule          string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	Life          uint64                 `protobuf:"varint,2,opt,name=life,proto3" json:"life,omitempty"`
+	Packets       uint64                 `protobuf:"varint,3,opt,name=packets,proto3" json:"packets,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuleCounter) Reset() {
+	*x = RuleCounter{}
+	mi := &file_feed_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleCounter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleCounter) ProtoMessage() {}
+
+func (x *RuleCounter) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleCounter.ProtoReflect.Descriptor instead.
+func (*RuleCounter) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RuleCounter) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *RuleCounter) GetLife() uint64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *RuleCounter) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *RuleCounter) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type DropCounter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Interface     string                 `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`
+	Reason        uint32                 `protobuf:"varint,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Life          uint64                 `protobuf:"varint,4,opt,name=life,proto3" json:"life,omitempty"`
+	Packets       uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropCounter) Reset() {
+	*x = DropCounter{}
+	mi := &file_feed_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropCounter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropCounter) ProtoMessage() {}
+
+func (x *DropCounter) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropCounter.ProtoReflect.Descriptor instead.
+func (*DropCounter) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DropCounter) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *DropCounter) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DropCounter) GetReason() uint32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *DropCounter) GetLife() uint64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *DropCounter) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+// FlowEvents are first packets of conversations, in the order in which they came.
+type FlowEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*FlowEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Lost          uint64                 `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"` // that could not be told since the last message
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowEvents) Reset() {
+	*x = FlowEvents{}
+	mi := &file_feed_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowEvents) ProtoMessage() {}
+
+func (x *FlowEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowEvents.ProtoReflect.Descriptor instead.
+func (*FlowEvents) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FlowEvents) GetEvents() []*FlowEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *FlowEvents) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+type FlowEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Interface     string                 `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`
+	Time          int64                  `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`           // Unix, ns
+	Direction     uint32                 `protobuf:"varint,4,opt,name=direction,proto3" json:"direction,omitempty"` // 0 ingress, 1 egress
+	Reason        uint32                 `protobuf:"varint,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Remote        []byte                 `protobuf:"bytes,6,opt,name=remote,proto3" json:"remote,omitempty"` // 4 or 16 bytes; empty if it is not IP
+	Local         []byte                 `protobuf:"bytes,7,opt,name=local,proto3" json:"local,omitempty"`
+	RemotePort    uint32                 `protobuf:"varint,8,opt,name=remote_port,json=remotePort,proto3" json:"remote_port,omitempty"`
+	LocalPort     uint32                 `protobuf:"varint,9,opt,name=local_port,json=localPort,proto3" json:"local_port,omitempty"`
+	Protocol      uint32                 `protobuf:"varint,10,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	IcmpType      uint32                 `protobuf:"varint,11,opt,name=icmp_type,json=icmpType,proto3" json:"icmp_type,omitempty"`
+	IcmpCode      uint32                 `protobuf:"varint,12,opt,name=icmp_code,json=icmpCode,proto3" json:"icmp_code,omitempty"`
+	Rule          string                 `protobuf:"bytes,13,opt,name=rule,proto3" json:"rule,omitempty"` // that admitted it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowEvent) Reset() {
+	*x = FlowEvent{}
+	mi := &file_feed_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowEvent) ProtoMessage() {}
+
+func (x *FlowEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowEvent.ProtoReflect.Descriptor instead.
+func (*FlowEvent) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FlowEvent) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *FlowEvent) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *FlowEvent) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetDirection() uint32 {
+	if x != nil {
+		return x.Direction
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetReason() uint32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetRemote() []byte {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *FlowEvent) GetLocal() []byte {
+	if x != nil {
+		return x.Local
+	}
+	return nil
+}
+
+func (x *FlowEvent) GetRemotePort() uint32 {
+	if x != nil {
+		return x.RemotePort
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetLocalPort() uint32 {
+	if x != nil {
+		return x.LocalPort
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetIcmpType() uint32 {
+	if x != nil {
+		return x.IcmpType
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetIcmpCode() uint32 {
+	if x != nil {
+		return x.IcmpCode
+	}
+	return 0
+}
+
+func (x *FlowEvent) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+// Ask wants one Answer of the same id, within two seconds.
+type Ask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Types that are valid to be assigned to Ask:
+	//
+	//	*Ask_Question
+	//	*Ask_OpenFlows
+	Ask           isAsk_Ask `protobuf_oneof:"ask"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ask) Reset() {
+	*x = Ask{}
+	mi := &file_feed_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ask) ProtoMessage() {}
+
+func (x *Ask) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ask.ProtoReflect.Descriptor instead.
+func (*Ask) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Ask) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Ask) GetAsk() isAsk_Ask {
+	if x != nil {
+		return x.Ask
+	}
+	return nil
+}
+
+func (x *Ask) GetQuestion() *Question {
+	if x != nil {
+		if x, ok := x.Ask.(*Ask_Question); ok {
+			return x.Question
+		}
+	}
+	return nil
+}
+
+func (x *Ask) GetOpenFlows() *OpenFlows {
+	if x != nil {
+		if x, ok := x.Ask.(*Ask_OpenFlows); ok {
+			return x.OpenFlows
+		}
+	}
+	return nil
+}
+
+type isAsk_Ask interface {
+	isAsk_Ask()
+}
+
+type Ask_Question struct {
+	Question *Question `protobuf:"bytes,2,opt,name=question,proto3,oneof"`
+}
+
+type Ask_OpenFlows struct {
+	OpenFlows *OpenFlows `protobuf:"bytes,3,opt,name=open_flows,json=openFlows,proto3,oneof"`
+}
+
+func (*Ask_Question) isAsk_Ask() {}
+
+func (*Ask_OpenFlows) isAsk_Ask() {}
+
+// Question is what the programs loaded on the host are asked: would the first
+// packet of this connection pass? Nothing remembers that it was asked.
+type Question struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Direction     uint32                 `protobuf:"varint,2,opt,name=direction,proto3" json:"direction,omitempty"` // 0 ingress, 1 egress
+	Local         []byte                 `protobuf:"bytes,3,opt,name=local,proto3" json:"local,omitempty"`          // 4 or 16 bytes
+	Remote        []byte                 `protobuf:"bytes,4,opt,name=remote,proto3" json:"remote,omitempty"`
+	Protocol      uint32                 `protobuf:"varint,5,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Port          uint32                 `protobuf:"varint,6,opt,name=port,proto3" json:"port,omitempty"` // of the receiver
+	IcmpType      uint32                 `protobuf:"varint,7,opt,name=icmp_type,json=icmpType,proto3" json:"icmp_type,omitempty"`
+	IcmpCode      uint32                 `protobuf:"varint,8,opt,name=icmp_code,json=icmpCode,proto3" json:"icmp_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Question) Reset() {
+	*x = Question{}
+	mi := &file_feed_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Question) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Question) ProtoMessage() {}
+
+func (x *Question) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Question.ProtoReflect.Descriptor instead.
+func (*Question) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Question) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Question) GetDirection() uint32 {
+	if x != nil {
+		return x.Direction
+	}
+	return 0
+}
+
+func (x *Question) GetLocal() []byte {
+	if x != nil {
+		return x.Local
+	}
+	return nil
+}
+
+func (x *Question) GetRemote() []byte {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *Question) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *Question) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Question) GetIcmpType() uint32 {
+	if x != nil {
+		return x.IcmpType
+	}
+	return 0
+}
+
+func (x *Question) GetIcmpCode() uint32 {
+	if x != nil {
+		return x.IcmpCode
+	}
+	return 0
+}
+
+// OpenFlows asks for the flows that an instance has open.
+type OpenFlows struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenFlows) Reset() {
+	*x = OpenFlows{}
+	mi := &file_feed_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenFlows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenFlows) ProtoMessage() {}
+
+func (x *OpenFlows) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenFlows.ProtoReflect.Descriptor instead.
+func (*OpenFlows) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *OpenFlows) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *OpenFlows) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`        // why there is no answer
+	Revision      int64                  `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"` // that the host enforced when it answered
+	Decision      *Decision              `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
+	Flows         *FlowList              `protobuf:"bytes,5,opt,name=flows,proto3" json:"flows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_feed_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Answer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Answer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Answer) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Answer) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *Answer) GetFlows() *FlowList {
+	if x != nil {
+		return x.Flows
+	}
+	return nil
+}
+
+type Decision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        uint32                 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Rule          string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_feed_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Decision) GetReason() uint32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *Decision) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+type FlowList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Flows         []*Flow                `protobuf:"bytes,1,rep,name=flows,proto3" json:"flows,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowList) Reset() {
+	*x = FlowList{}
+	mi := &file_feed_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowList) ProtoMessage() {}
+
+func (x *FlowList) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowList.ProtoReflect.Descriptor instead.
+func (*FlowList) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *FlowList) GetFlows() []*Flow {
+	if x != nil {
+		return x.Flows
+	}
+	return nil
+}
+
+func (x *FlowList) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type Flow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Direction     uint32                 `protobuf:"varint,2,opt,name=direction,proto3" json:"direction,omitempty"` // 0 ingress, 1 egress: of who opened it
+	Protocol      uint32                 `protobuf:"varint,3,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Local         []byte                 `protobuf:"bytes,4,opt,name=local,proto3" json:"local,omitempty"`
+	Remote        []byte                 `protobuf:"bytes,5,opt,name=remote,proto3" json:"remote,omitempty"`
+	LocalPort     uint32                 `protobuf:"varint,6,opt,name=local_port,json=localPort,proto3" json:"local_port,omitempty"`
+	RemotePort    uint32                 `protobuf:"varint,7,opt,name=remote_port,json=remotePort,proto3" json:"remote_port,omitempty"`
+	State         string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
+	Idle          uint32                 `protobuf:"varint,9,opt,name=idle,proto3" json:"idle,omitempty"` // seconds
+	Rule          string                 `protobuf:"bytes,10,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Flow) Reset() {
+	*x = Flow{}
+	mi := &file_feed_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Flow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Flow) ProtoMessage() {}
+
+func (x *Flow) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Flow.ProtoReflect.Descriptor instead.
+func (*Flow) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Flow) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *Flow) GetDirection() uint32 {
+	if x != nil {
+		return x.Direction
+	}
+	return 0
+}
+
+func (x *Flow) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *Flow) GetLocal() []byte {
+	if x != nil {
+		return x.Local
+	}
+	return nil
+}
+
+func (x *Flow) GetRemote() []byte {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *Flow) GetLocalPort() uint32 {
+	if x != nil {
+		return x.LocalPort
+	}
+	return 0
+}
+
+func (x *Flow) GetRemotePort() uint32 {
+	if x != nil {
+		return x.RemotePort
+	}
+	return 0
+}
+
+func (x *Flow) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Flow) GetIdle() uint32 {
+	if x != nil {
+		return x.Idle
+	}
+	return 0
+}
+
+func (x *Flow) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
 var File_feed_proto protoreflect.FileDescriptor
 
 const file_feed_proto_rawDesc = "" +
@@ -1222,33 +2355,42 @@ const file_feed_proto_rawDesc = "" +
 	"\tJoinReply\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\fR\x02ca\x12\x12\n" +
-	"\x04host\x18\x03 \x01(\tR\x04host\"\xb2\x01\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\"\xdb\x02\n" +
 	"\fAgentMessage\x12-\n" +
 	"\x05hello\x18\x01 \x01(\v2\x15.gabion.feed.v1.HelloH\x00R\x05hello\x12'\n" +
 	"\x03ack\x18\x02 \x01(\v2\x13.gabion.feed.v1.AckH\x00R\x03ack\x12?\n" +
-	"\vobservation\x18\x03 \x01(\v2\x1b.gabion.feed.v1.ObservationH\x00R\vobservationB\t\n" +
-	"\amessage\"\x80\x01\n" +
+	"\vobservation\x18\x03 \x01(\v2\x1b.gabion.feed.v1.ObservationH\x00R\vobservation\x126\n" +
+	"\bcounters\x18\x04 \x01(\v2\x18.gabion.feed.v1.CountersH\x00R\bcounters\x12=\n" +
+	"\vflow_events\x18\x05 \x01(\v2\x1a.gabion.feed.v1.FlowEventsH\x00R\n" +
+	"flowEvents\x120\n" +
+	"\x06answer\x18\x06 \x01(\v2\x16.gabion.feed.v1.AnswerH\x00R\x06answerB\t\n" +
+	"\amessage\"\x96\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x1f\n" +
 	"\vstore_epoch\x18\x03 \x01(\tR\n" +
 	"storeEpoch\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"X\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05tells\x18\x05 \x01(\bR\x05tells\"\xa4\x01\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1f\n" +
 	"\vstore_epoch\x18\x03 \x01(\tR\n" +
-	"storeEpoch\"\xba\x01\n" +
+	"storeEpoch\x12#\n" +
+	"\rpolicy_digest\x18\x04 \x01(\fR\fpolicyDigest\x12%\n" +
+	"\x0eprogram_digest\x18\x05 \x01(\tR\rprogramDigest\"\xba\x01\n" +
 	"\vObservation\x12B\n" +
 	"\arunning\x18\x01 \x03(\v2(.gabion.feed.v1.Observation.RunningEntryR\arunning\x12+\n" +
 	"\x11unprotected_ports\x18\x02 \x03(\tR\x10unprotectedPorts\x1a:\n" +
 	"\fRunningEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\xc4\x01\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\x9c\x02\n" +
 	"\rServerMessage\x12F\n" +
 	"\x0esnapshot_begin\x18\x01 \x01(\v2\x1d.gabion.feed.v1.SnapshotBeginH\x00R\rsnapshotBegin\x12-\n" +
 	"\x05delta\x18\x02 \x01(\v2\x15.gabion.feed.v1.DeltaH\x00R\x05delta\x121\n" +
-	"\ain_sync\x18\x03 \x01(\v2\x16.gabion.feed.v1.InSyncH\x00R\x06inSyncB\t\n" +
+	"\ain_sync\x18\x03 \x01(\v2\x16.gabion.feed.v1.InSyncH\x00R\x06inSync\x12-\n" +
+	"\x05watch\x18\x04 \x01(\v2\x15.gabion.feed.v1.WatchH\x00R\x05watch\x12'\n" +
+	"\x03ask\x18\x05 \x01(\v2\x13.gabion.feed.v1.AskH\x00R\x03askB\t\n" +
 	"\amessage\"0\n" +
 	"\rSnapshotBegin\x12\x1f\n" +
 	"\vstore_epoch\x18\x01 \x01(\tR\n" +
@@ -1305,7 +2447,93 @@ const file_feed_proto_rawDesc = "" +
 	"\x05State\x12\x1f\n" +
 	"\vstore_epoch\x18\x01 \x01(\tR\n" +
 	"storeEpoch\x12)\n" +
-	"\x04view\x18\x02 \x01(\v2\x15.gabion.feed.v1.DeltaR\x04view2\xd1\x01\n" +
+	"\x04view\x18\x02 \x01(\v2\x15.gabion.feed.v1.DeltaR\x04view\"f\n" +
+	"\x05Watch\x124\n" +
+	"\x06events\x18\x01 \x01(\x0e2\x1c.gabion.feed.v1.Watch.EventsR\x06events\"'\n" +
+	"\x06Events\x12\b\n" +
+	"\x04NONE\x10\x00\x12\n" +
+	"\n" +
+	"\x06DENIED\x10\x01\x12\a\n" +
+	"\x03ALL\x10\x02\"p\n" +
+	"\bCounters\x121\n" +
+	"\x05rules\x18\x01 \x03(\v2\x1b.gabion.feed.v1.RuleCounterR\x05rules\x121\n" +
+	"\x05drops\x18\x02 \x03(\v2\x1b.gabion.feed.v1.DropCounterR\x05drops\"e\n" +
+	"\vRuleCounter\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
+	"\x04life\x18\x02 \x01(\x04R\x04life\x12\x18\n" +
+	"\apackets\x18\x03 \x01(\x04R\apackets\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\"\x8d\x01\n" +
+	"\vDropCounter\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1c\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\rR\x06reason\x12\x12\n" +
+	"\x04life\x18\x04 \x01(\x04R\x04life\x12\x18\n" +
+	"\apackets\x18\x05 \x01(\x04R\apackets\"S\n" +
+	"\n" +
+	"FlowEvents\x121\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.gabion.feed.v1.FlowEventR\x06events\x12\x12\n" +
+	"\x04lost\x18\x02 \x01(\x04R\x04lost\"\xe7\x02\n" +
+	"\tFlowEvent\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1c\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\x03R\x04time\x12\x1c\n" +
+	"\tdirection\x18\x04 \x01(\rR\tdirection\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\rR\x06reason\x12\x16\n" +
+	"\x06remote\x18\x06 \x01(\fR\x06remote\x12\x14\n" +
+	"\x05local\x18\a \x01(\fR\x05local\x12\x1f\n" +
+	"\vremote_port\x18\b \x01(\rR\n" +
+	"remotePort\x12\x1d\n" +
+	"\n" +
+	"local_port\x18\t \x01(\rR\tlocalPort\x12\x1a\n" +
+	"\bprotocol\x18\n" +
+	" \x01(\rR\bprotocol\x12\x1b\n" +
+	"\ticmp_type\x18\v \x01(\rR\bicmpType\x12\x1b\n" +
+	"\ticmp_code\x18\f \x01(\rR\bicmpCode\x12\x12\n" +
+	"\x04rule\x18\r \x01(\tR\x04rule\"\x90\x01\n" +
+	"\x03Ask\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x126\n" +
+	"\bquestion\x18\x02 \x01(\v2\x18.gabion.feed.v1.QuestionH\x00R\bquestion\x12:\n" +
+	"\n" +
+	"open_flows\x18\x03 \x01(\v2\x19.gabion.feed.v1.OpenFlowsH\x00R\topenFlowsB\x05\n" +
+	"\x03ask\"\xdc\x01\n" +
+	"\bQuestion\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1c\n" +
+	"\tdirection\x18\x02 \x01(\rR\tdirection\x12\x14\n" +
+	"\x05local\x18\x03 \x01(\fR\x05local\x12\x16\n" +
+	"\x06remote\x18\x04 \x01(\fR\x06remote\x12\x1a\n" +
+	"\bprotocol\x18\x05 \x01(\rR\bprotocol\x12\x12\n" +
+	"\x04port\x18\x06 \x01(\rR\x04port\x12\x1b\n" +
+	"\ticmp_type\x18\a \x01(\rR\bicmpType\x12\x1b\n" +
+	"\ticmp_code\x18\b \x01(\rR\bicmpCode\"=\n" +
+	"\tOpenFlows\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xb0\x01\n" +
+	"\x06Answer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x124\n" +
+	"\bdecision\x18\x04 \x01(\v2\x18.gabion.feed.v1.DecisionR\bdecision\x12.\n" +
+	"\x05flows\x18\x05 \x01(\v2\x18.gabion.feed.v1.FlowListR\x05flows\"6\n" +
+	"\bDecision\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\"J\n" +
+	"\bFlowList\x12*\n" +
+	"\x05flows\x18\x01 \x03(\v2\x14.gabion.feed.v1.FlowR\x05flows\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\x8a\x02\n" +
+	"\x04Flow\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1c\n" +
+	"\tdirection\x18\x02 \x01(\rR\tdirection\x12\x1a\n" +
+	"\bprotocol\x18\x03 \x01(\rR\bprotocol\x12\x14\n" +
+	"\x05local\x18\x04 \x01(\fR\x05local\x12\x16\n" +
+	"\x06remote\x18\x05 \x01(\fR\x06remote\x12\x1d\n" +
+	"\n" +
+	"local_port\x18\x06 \x01(\rR\tlocalPort\x12\x1f\n" +
+	"\vremote_port\x18\a \x01(\rR\n" +
+	"remotePort\x12\x14\n" +
+	"\x05state\x18\b \x01(\tR\x05state\x12\x12\n" +
+	"\x04idle\x18\t \x01(\rR\x04idle\x12\x12\n" +
+	"\x04rule\x18\n" +
+	" \x01(\tR\x04rule2\xd1\x01\n" +
 	"\x04Feed\x12>\n" +
 	"\x04Join\x12\x1b.gabion.feed.v1.JoinRequest\x1a\x19.gabion.feed.v1.JoinReply\x12@\n" +
 	"\x05Renew\x12\x1c.gabion.feed.v1.RenewRequest\x1a\x19.gabion.feed.v1.JoinReply\x12G\n" +
@@ -1323,52 +2551,81 @@ func file_feed_proto_rawDescGZIP() []byte {
 	return file_feed_proto_rawDescData
 }
 
-var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_feed_proto_goTypes = []any{
-	(*JoinRequest)(nil),   // 0: gabion.feed.v1.JoinRequest
-	(*RenewRequest)(nil),  // 1: gabion.feed.v1.RenewRequest
-	(*JoinReply)(nil),     // 2: gabion.feed.v1.JoinReply
-	(*AgentMessage)(nil),  // 3: gabion.feed.v1.AgentMessage
-	(*Hello)(nil),         // 4: gabion.feed.v1.Hello
-	(*Ack)(nil),           // 5: gabion.feed.v1.Ack
-	(*Observation)(nil),   // 6: gabion.feed.v1.Observation
-	(*ServerMessage)(nil), // 7: gabion.feed.v1.ServerMessage
-	(*SnapshotBegin)(nil), // 8: gabion.feed.v1.SnapshotBegin
-	(*InSync)(nil),        // 9: gabion.feed.v1.InSync
-	(*Delta)(nil),         // 10: gabion.feed.v1.Delta
-	(*Group)(nil),         // 11: gabion.feed.v1.Group
-	(*Rule)(nil),          // 12: gabion.feed.v1.Rule
-	(*Member)(nil),        // 13: gabion.feed.v1.Member
-	(*Instance)(nil),      // 14: gabion.feed.v1.Instance
-	(*NIC)(nil),           // 15: gabion.feed.v1.NIC
-	(*State)(nil),         // 16: gabion.feed.v1.State
-	nil,                   // 17: gabion.feed.v1.Observation.RunningEntry
+	(Watch_Events)(0),     // 0: gabion.feed.v1.Watch.Events
+	(*JoinRequest)(nil),   // 1: gabion.feed.v1.JoinRequest
+	(*RenewRequest)(nil),  // 2: gabion.feed.v1.RenewRequest
+	(*JoinReply)(nil),     // 3: gabion.feed.v1.JoinReply
+	(*AgentMessage)(nil),  // 4: gabion.feed.v1.AgentMessage
+	(*Hello)(nil),         // 5: gabion.feed.v1.Hello
+	(*Ack)(nil),           // 6: gabion.feed.v1.Ack
+	(*Observation)(nil),   // 7: gabion.feed.v1.Observation
+	(*ServerMessage)(nil), // 8: gabion.feed.v1.ServerMessage
+	(*SnapshotBegin)(nil), // 9: gabion.feed.v1.SnapshotBegin
+	(*InSync)(nil),        // 10: gabion.feed.v1.InSync
+	(*Delta)(nil),         // 11: gabion.feed.v1.Delta
+	(*Group)(nil),         // 12: gabion.feed.v1.Group
+	(*Rule)(nil),          // 13: gabion.feed.v1.Rule
+	(*Member)(nil),        // 14: gabion.feed.v1.Member
+	(*Instance)(nil),      // 15: gabion.feed.v1.Instance
+	(*NIC)(nil),           // 16: gabion.feed.v1.NIC
+	(*State)(nil),         // 17: gabion.feed.v1.State
+	(*Watch)(nil),         // 18: gabion.feed.v1.Watch
+	(*Counters)(nil),      // 19: gabion.feed.v1.Counters
+	(*RuleCounter)(nil),   // 20: gabion.feed.v1.RuleCounter
+	(*DropCounter)(nil),   // 21: gabion.feed.v1.DropCounter
+	(*FlowEvents)(nil),    // 22: gabion.feed.v1.FlowEvents
+	(*FlowEvent)(nil),     // 23: gabion.feed.v1.FlowEvent
+	(*Ask)(nil),           // 24: gabion.feed.v1.Ask
+	(*Question)(nil),      // 25: gabion.feed.v1.Question
+	(*OpenFlows)(nil),     // 26: gabion.feed.v1.OpenFlows
+	(*Answer)(nil),        // 27: gabion.feed.v1.Answer
+	(*Decision)(nil),      // 28: gabion.feed.v1.Decision
+	(*FlowList)(nil),      // 29: gabion.feed.v1.FlowList
+	(*Flow)(nil),          // 30: gabion.feed.v1.Flow
+	nil,                   // 31: gabion.feed.v1.Observation.RunningEntry
 }
 var file_feed_proto_depIdxs = []int32{
-	4,  // 0: gabion.feed.v1.AgentMessage.hello:type_name -> gabion.feed.v1.Hello
-	5,  // 1: gabion.feed.v1.AgentMessage.ack:type_name -> gabion.feed.v1.Ack
-	6,  // 2: gabion.feed.v1.AgentMessage.observation:type_name -> gabion.feed.v1.Observation
-	17, // 3: gabion.feed.v1.Observation.running:type_name -> gabion.feed.v1.Observation.RunningEntry
-	8,  // 4: gabion.feed.v1.ServerMessage.snapshot_begin:type_name -> gabion.feed.v1.SnapshotBegin
-	10, // 5: gabion.feed.v1.ServerMessage.delta:type_name -> gabion.feed.v1.Delta
-	9,  // 6: gabion.feed.v1.ServerMessage.in_sync:type_name -> gabion.feed.v1.InSync
-	11, // 7: gabion.feed.v1.Delta.groups:type_name -> gabion.feed.v1.Group
-	13, // 8: gabion.feed.v1.Delta.members:type_name -> gabion.feed.v1.Member
-	14, // 9: gabion.feed.v1.Delta.instances:type_name -> gabion.feed.v1.Instance
-	12, // 10: gabion.feed.v1.Group.rules:type_name -> gabion.feed.v1.Rule
-	15, // 11: gabion.feed.v1.Instance.nics:type_name -> gabion.feed.v1.NIC
-	10, // 12: gabion.feed.v1.State.view:type_name -> gabion.feed.v1.Delta
-	0,  // 13: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
-	1,  // 14: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
-	3,  // 15: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
-	2,  // 16: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
-	2,  // 17: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
-	7,  // 18: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
-	16, // [16:19] is the sub-list for method output_type
-	13, // [13:16] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 0: gabion.feed.v1.AgentMessage.hello:type_name -> gabion.feed.v1.Hello
+	6,  // 1: gabion.feed.v1.AgentMessage.ack:type_name -> gabion.feed.v1.Ack
+	7,  // 2: gabion.feed.v1.AgentMessage.observation:type_name -> gabion.feed.v1.Observation
+	19, // 3: gabion.feed.v1.AgentMessage.counters:type_name -> gabion.feed.v1.Counters
+	22, // 4: gabion.feed.v1.AgentMessage.flow_events:type_name -> gabion.feed.v1.FlowEvents
+	27, // 5: gabion.feed.v1.AgentMessage.answer:type_name -> gabion.feed.v1.Answer
+	31, // 6: gabion.feed.v1.Observation.running:type_name -> gabion.feed.v1.Observation.RunningEntry
+	9,  // 7: gabion.feed.v1.ServerMessage.snapshot_begin:type_name -> gabion.feed.v1.SnapshotBegin
+	11, // 8: gabion.feed.v1.ServerMessage.delta:type_name -> gabion.feed.v1.Delta
+	10, // 9: gabion.feed.v1.ServerMessage.in_sync:type_name -> gabion.feed.v1.InSync
+	18, // 10: gabion.feed.v1.ServerMessage.watch:type_name -> gabion.feed.v1.Watch
+	24, // 11: gabion.feed.v1.ServerMessage.ask:type_name -> gabion.feed.v1.Ask
+	12, // 12: gabion.feed.v1.Delta.groups:type_name -> gabion.feed.v1.Group
+	14, // 13: gabion.feed.v1.Delta.members:type_name -> gabion.feed.v1.Member
+	15, // 14: gabion.feed.v1.Delta.instances:type_name -> gabion.feed.v1.Instance
+	13, // 15: gabion.feed.v1.Group.rules:type_name -> gabion.feed.v1.Rule
+	16, // 16: gabion.feed.v1.Instance.nics:type_name -> gabion.feed.v1.NIC
+	11, // 17: gabion.feed.v1.State.view:type_name -> gabion.feed.v1.Delta
+	0,  // 18: gabion.feed.v1.Watch.events:type_name -> gabion.feed.v1.Watch.Events
+	20, // 19: gabion.feed.v1.Counters.rules:type_name -> gabion.feed.v1.RuleCounter
+	21, // 20: gabion.feed.v1.Counters.drops:type_name -> gabion.feed.v1.DropCounter
+	23, // 21: gabion.feed.v1.FlowEvents.events:type_name -> gabion.feed.v1.FlowEvent
+	25, // 22: gabion.feed.v1.Ask.question:type_name -> gabion.feed.v1.Question
+	26, // 23: gabion.feed.v1.Ask.open_flows:type_name -> gabion.feed.v1.OpenFlows
+	28, // 24: gabion.feed.v1.Answer.decision:type_name -> gabion.feed.v1.Decision
+	29, // 25: gabion.feed.v1.Answer.flows:type_name -> gabion.feed.v1.FlowList
+	30, // 26: gabion.feed.v1.FlowList.flows:type_name -> gabion.feed.v1.Flow
+	1,  // 27: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
+	2,  // 28: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
+	4,  // 29: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
+	3,  // 30: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
+	3,  // 31: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
+	8,  // 32: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
+	30, // [30:33] is the sub-list for method output_type
+	27, // [27:30] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_feed_proto_init() }
@@ -1380,24 +2637,34 @@ func file_feed_proto_init() {
 		(*AgentMessage_Hello)(nil),
 		(*AgentMessage_Ack)(nil),
 		(*AgentMessage_Observation)(nil),
+		(*AgentMessage_Counters)(nil),
+		(*AgentMessage_FlowEvents)(nil),
+		(*AgentMessage_Answer)(nil),
 	}
 	file_feed_proto_msgTypes[7].OneofWrappers = []any{
 		(*ServerMessage_SnapshotBegin)(nil),
 		(*ServerMessage_Delta)(nil),
 		(*ServerMessage_InSync)(nil),
+		(*ServerMessage_Watch)(nil),
+		(*ServerMessage_Ask)(nil),
+	}
+	file_feed_proto_msgTypes[23].OneofWrappers = []any{
+		(*Ask_Question)(nil),
+		(*Ask_OpenFlows)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_proto_rawDesc), len(file_feed_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   18,
+			NumEnums:      1,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_feed_proto_goTypes,
 		DependencyIndexes: file_feed_proto_depIdxs,
+		EnumInfos:         file_feed_proto_enumTypes,
 		MessageInfos:      file_feed_proto_msgTypes,
 	}.Build()
 	File_feed_proto = out.File
