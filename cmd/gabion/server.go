@@ -32,7 +32,7 @@ and writes ca.pem and admin.env into its data directory.`,
 				return usagef("--group-changes %q is neither; write stopped or live", groupChanges)
 			}
 			config.LiveGroupChanges = groupChanges == "live"
-			config.Log = a.log()
+			config.Version, config.Log = version, a.log()
 			return server.Run(cmd.Context(), config)
 		},
 	}
@@ -50,6 +50,7 @@ and writes ca.pem and admin.env into its data directory.`,
 	f.StringVar(&config.EtcdTLS.Key, "etcd-key", "", "`FILE` with that certificate's key")
 	f.BoolVar(&config.EtcdTLS.Insecure, "insecure-etcd-without-tls", false, "accept http:// endpoints beyond this machine, where others can read and change everything")
 	f.StringVar(&config.Zone, "zone", "ch-gva-2", "`NAME` of the zone; Terraform's provider knows a fixed list")
+	f.IntVar(&config.RateLimit, "rate-limit", 100, "`REQUESTS` that a key may make in a second, five times as many at once; 0 for any number")
 	f.StringVar(&groupChanges, "group-changes", "stopped", "`WHEN` instances may change their groups: stopped or live")
 	return cmd
 }

@@ -25,7 +25,11 @@ type Config struct {
 
 	Zone             string // name of the one zone
 	LiveGroupChanges bool   // running instances may change their groups
-	Log              *slog.Logger
+	Version          string // of the server
+	// RateLimit is how many requests a key may make in a second, and five times as
+	// many at once; wrong signatures and sign-ins are limited beside it. 0: no limit.
+	RateLimit int
+	Log       *slog.Logger
 }
 
 // api implements the contract's operations, one method each.
@@ -33,6 +37,9 @@ type api struct {
 	openapi.Unimplemented // answers 501 to what is not built yet
 	Config
 	replays *replays
+	limits  *limits
+	denials *denials
+	routes  chi.Routes
 }
 
 var _ openapi.ServerInterface = (*api)(nil)
@@ -40,8 +47,9 @@ var _ openapi.ServerInterface = (*api)(nil)
 // New is the handler of the whole surface: the contract's routes below Base, and
 // the probes beside it.
 func New(c Config) http.Handler {
-	a := &api{Config: c, replays: newReplays()}
 	router := chi.NewRouter()
+	a := &api{Config: c, replays: newReplays(), limits: newLimits(c.RateLimit), routes: router}
+	a.denials = newDenials(a.writeDenial)
 	router.NotFound(noRoute)
 	router.MethodNotAllowed(wrongMethod(router))
 	router.Get("/healthz", func(http.ResponseWriter, *http.Request) {})
@@ -49,8 +57,7 @@ func New(c Config) http.Handler {
 	router.Route(Base, func(contract chi.Router) {
 		contract.Use(a.authenticate, a.replay)
 		openapi.HandlerWithOptions(a, openapi.ChiServerOptions{
-			BaseRouter:       contract,
-			Middlewares:      []openapi.MiddlewareFunc{onlyIDs},
+			BaseRouter:       contract.With(a.allow, onlyIDs),
 			ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) { a.refuse(w, r, parameterError(err)) },
 		})
 	})

@@ -4,32 +4,27 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
+	"errors"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gabion/gabion"
 )
 
-const (
-	scheme = "EXO2-HMAC-SHA256"
+var (
+	errUnsigned = gabion.Forbidden("sign the request: Authorization: %s credential=…,expires=…,signature=…", scheme)
 
-	// maxLifetime is how far ahead a signature may expire. Whoever signs by a
-	// clock that is ahead of ours by up to maxSkew is still understood.
-	maxLifetime = 10 * time.Minute
-	maxSkew     = 10 * time.Second
+	// errSignature is the one answer to all wrong signatures, after the same work:
+	// nobody learns from it which keys there are.
+	errSignature = gabion.Forbidden("the signature does not match; check the key, its secret and how the request is signed")
 )
 
-// caller is who sent a request, and until when its signature holds.
+// caller is who sent a request, and what shows that.
 type caller struct {
 	gabion.Key
 	signature [sha256.Size]byte
-	expires   time.Time
+	expires   time.Time       // of the signature
+	session   *gabion.Session // instead of a signature; nil if there is one
 }
 
 func callerOf(ctx context.Context) *caller {
@@ -37,30 +32,54 @@ func callerOf(ctx context.Context) *caller {
 	return c
 }
 
-// isPublic tells whether the route answers also without a signature.
-func isPublic(r *http.Request) bool {
-	return r.Method == http.MethodGet && (r.URL.Path == Base+"/zone" || r.URL.Path == Base+"/openapi.json")
+// refused is a request that names a key which there is, and is not let through.
+type refused struct {
+	error
+	key gabion.Key
 }
 
-// authenticate lets signed requests through, with their caller in the context.
+func (r *refused) Unwrap() error { return r.error }
+
+// authenticate lets those through who show who they are, with the caller and the
+// actor in the context.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "" && isPublic(r) {
+		if r.Header.Get("Authorization") == "" && a.isPublic(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		c, err := a.identify(r)
 		if err != nil {
-			a.refuse(w, r, err)
+			a.refuseStranger(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey, c)))
+		use := a.limits.use(c.ID)
+		if wait := take(use.limiter); wait > 0 {
+			tooFast(w, wait, "key "+c.ID+" asks too fast")
+			return
+		}
+		a.touch(c.Key, use)
+		ctx := gabion.WithActor(r.Context(), actor(r, c))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey, c)))
 	})
 }
 
-// identify finds who signed the request. All wrong credentials get one answer,
-// after the same work: nobody learns from it which keys there are.
+func actor(r *http.Request, c *caller) gabion.Actor {
+	return gabion.Actor{
+		Key: c.ID, KeyName: c.Name, Remote: remote(r), Request: requestID(r.Context()),
+		Signature: c.signature, SignatureExpires: c.expires,
+	}
+}
+
+// identify finds who sent the request.
 func (a *api) identify(r *http.Request) (*caller, error) {
+	if cookie := sessionCookie(r); cookie != "" && r.Header.Get("Authorization") == "" {
+		return a.identifySession(r, cookie)
+	}
+	return a.identifySignature(r)
+}
+
+func (a *api) identifySignature(r *http.Request) (*caller, error) {
 	claim, err := parseAuthorization(r.Header.Values("Authorization"))
 	if err != nil {
 		return nil, err
@@ -75,139 +94,69 @@ func (a *api) identify(r *http.Request) (*caller, error) {
 	if err := claim.checkExpiry(time.Now()); err != nil {
 		return nil, err
 	}
-	key, err := a.Store.Key(r.Context(), claim.credential)
-	if err != nil && gabion.CodeOf(err) != gabion.CodeNotFound {
+	key, known, err := a.keyOf(r.Context(), claim.credential)
+	if err != nil {
 		return nil, err
 	}
-	known := err == nil && key.Secret != ""
 	expected := sign(key.Secret, r, query, claim.expires)
 	if !hmac.Equal(expected, claim.signature) || !known {
-		return nil, gabion.Forbidden("the signature does not match; check the key, its secret and how the request is signed")
+		return nil, &refused{errSignature, key}
+	}
+	if err := checkEnd(key); err != nil {
+		return nil, err
 	}
 	return &caller{Key: key, signature: [sha256.Size]byte(expected), expires: time.Unix(claim.expires, 0)}, nil
 }
 
-// authorization is what the Authorization header says.
-type authorization struct {
-	credential string
-	args       []string // names of the signed query arguments
-	expires    int64    // Unix time
-	signature  []byte
+// keyOf is the key of that id; that it is not known is for the caller to say, once
+// everything else is done.
+func (a *api) keyOf(ctx context.Context, id string) (key gabion.Key, known bool, err error) {
+	key, err = a.Store.Key(ctx, id)
+	if err != nil && gabion.CodeOf(err) != gabion.CodeNotFound {
+		return gabion.Key{}, false, err
+	}
+	if key.Operator && len(key.Scopes) == 0 { // made before there were scopes
+		key.Scopes = []gabion.Scope{gabion.ScopeAdmin}
+	}
+	return key, err == nil && key.Secret != "", nil
 }
 
-func parseAuthorization(headers []string) (*authorization, error) {
-	if len(headers) != 1 || headers[0] == "" {
-		return nil, gabion.Forbidden("sign the request: Authorization: %s credential=…,expires=…,signature=…", scheme)
+// checkEnd refuses a key that has expired. Only who has its secret is told so.
+func checkEnd(key gabion.Key) error {
+	if key.Expires.IsZero() || time.Now().Before(key.Expires) {
+		return nil
 	}
-	found, list, ok := strings.Cut(headers[0], " ")
-	if !ok || found != scheme {
-		return nil, gabion.Forbidden("the authorization scheme is not known; use %s", scheme)
-	}
-	var z authorization
-	seen := map[string]bool{}
-	for part := range strings.SplitSeq(list, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		if seen[name] || z.set(name, value) != nil {
-			return nil, gabion.Forbidden("the authorization's part %q is malformed or given twice", name)
-		}
-		seen[name] = true
-	}
-	if !seen["credential"] || !seen["expires"] || !seen["signature"] || !isKeyID(z.credential) {
-		return nil, gabion.Forbidden("the authorization needs credential=KEY, expires=UNIX TIME and signature=BASE64")
-	}
-	return &z, nil
+	return &refused{gabion.Forbidden("the key %s has expired at %s; use another", key.ID, key.Expires.UTC().Format(time.RFC3339)), key}
 }
 
-func (z *authorization) set(name, value string) (err error) {
-	switch name {
-	case "credential":
-		z.credential = value
-	case "signed-query-args":
-		z.args = strings.Split(value, ";")
-	case "expires":
-		z.expires, err = strconv.ParseInt(value, 10, 64)
-	case "signature":
-		z.signature, err = base64.StdEncoding.DecodeString(value)
-	default:
-		err = fmt.Errorf("unknown part %q", name)
+// refuseStranger answers whoever did not show who it is. The logs are told; and who
+// got it wrong too often has to wait.
+func (a *api) refuseStranger(w http.ResponseWriter, r *http.Request, err error) {
+	if gabion.CodeOf(err) != gabion.CodeForbidden {
+		a.refuse(w, r, err)
+		return
 	}
-	return err
+	var whose refused
+	if named := new(refused); errors.As(err, &named) {
+		whose = *named
+	}
+	a.deny(r, whose.key, err)
+	if wait := a.limits.gotItWrong(source(remote(r)), false); wait > 0 {
+		tooFast(w, wait, "too many requests of this address were signed wrongly")
+		return
+	}
+	a.refuse(w, r, err)
 }
 
-// isKeyID tells whether s can be a key's id; nothing else reaches the store.
-func isKeyID(s string) bool {
-	return len(s) > 0 && len(s) <= 64 && strings.IndexFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) < 0
-}
-
-// singleQuery reads the query, in which each argument stands once.
-func singleQuery(raw string) (map[string]string, error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, gabion.Invalid("query", "can't be read; escape it as in URLs")
-	}
-	query := make(map[string]string, len(values))
-	for name, given := range values {
-		if len(given) != 1 {
-			return nil, gabion.Invalid(name, "is given %d times in the query; give it once", len(given))
-		}
-		query[name] = given[0]
-	}
-	return query, nil
-}
-
-// coversAll holds that every query argument is signed: one that is not could
-// be added by anybody on the way.
-func (z *authorization) coversAll(query map[string]string) error {
-	for name := range query {
-		if !slices.Contains(z.args, name) {
-			return gabion.Forbidden("the query argument %q is not signed; name it in signed-query-args", name)
-		}
-	}
-	for _, name := range z.args {
-		if _, ok := query[name]; !ok && name != "" {
-			return gabion.Forbidden("signed-query-args names %q, which the query does not have", name)
-		}
-	}
-	return nil
-}
-
-func (z *authorization) checkExpiry(now time.Time) error {
-	expires := time.Unix(z.expires, 0)
-	switch {
-	case !now.Before(expires):
-		return gabion.Forbidden("the signature has expired; sign again, and check this machine's clock")
-	case expires.After(now.Add(maxLifetime + maxSkew)):
-		return gabion.Forbidden("the signature expires more than %d minutes from now; sign for less, and check this machine's clock", int(maxLifetime.Minutes()))
-	}
-	return nil
-}
-
-// sign is the signature that the request should have.
-func sign(secret string, r *http.Request, query map[string]string, expires int64) []byte {
-	names := make([]string, 0, len(query))
-	for name := range query {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	h := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(h, "%s %s\n", r.Method, escapedPath(r))
-	h.Write(bodyOf(r))
-	h.Write([]byte{'\n'})
-	for _, name := range names {
-		h.Write([]byte(query[name]))
-	}
-	fmt.Fprintf(h, "\n\n%d", expires)
-	return h.Sum(nil)
-}
-
-// escapedPath is the path as it was received: what the client signed, whatever
-// the router makes of it.
-func escapedPath(r *http.Request) string {
-	if !strings.HasPrefix(r.RequestURI, "/") { // a proxy's absolute form
-		return r.URL.EscapedPath()
-	}
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	return path
+// touch stores that the key is used, to the minute.
+func (a *api) touch(key gabion.Key, use *keyUse) {
+	use.stored.Do(func() {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), deadline)
+			defer cancel()
+			if err := a.Store.TouchKey(ctx, key.ID, time.Now().UTC().Truncate(time.Minute)); err != nil {
+				a.Log.Debug("use of key not stored", "key", key.ID, "error", err)
+			}
+		}()
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gabion/gabion"
@@ -26,26 +27,22 @@ func decode(r *http.Request, into any) error { return decodeBody(bodyOf(r), into
 func decodeOurs(r *http.Request, into any) error { return decodeBody(bodyOf(r), into, true) }
 
 func decodeBody(body []byte, into any, strict bool) error {
-	if err := checkJSON(body); err != nil {
+	if err := checkJSON(body, reflect.TypeOf(into).Elem(), strict); err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if strict {
-		d.DisallowUnknownFields()
-	}
-	return typeError(d.Decode(into))
+	return typeError(json.Unmarshal(body, into))
 }
 
 // checkJSON holds that the body is one JSON object that we would store as it is
-// given: no name twice, no text that is not Unicode.
-func checkJSON(body []byte) error {
+// given: no name twice or in other letters, no text that is not Unicode.
+func checkJSON(body []byte, shape reflect.Type, strict bool) error {
 	switch {
 	case len(bytes.TrimSpace(body)) == 0:
 		return gabion.Invalid("body", "is empty; send a JSON object")
 	case !utf8.Valid(body):
 		return gabion.Invalid("body", "is not UTF-8; encode it as UTF-8")
 	}
-	c := checker{json.NewDecoder(bytes.NewReader(body))}
+	c := checker{json.NewDecoder(bytes.NewReader(body)), strict}
 	c.UseNumber()
 	first, err := c.Token()
 	if err != nil {
@@ -54,7 +51,7 @@ func checkJSON(body []byte) error {
 	if first != json.Delim('{') {
 		return gabion.Invalid("body", "is not an object; send a JSON object")
 	}
-	if err := c.object("", 1); err != nil {
+	if err := c.object("", shape, 1); err != nil {
 		return err
 	}
 	if _, err := c.Token(); !errors.Is(err, io.EOF) {
@@ -63,11 +60,14 @@ func checkJSON(body []byte) error {
 	return nil
 }
 
-// checker walks over a body's tokens. Its methods are called behind the opening
-// token of what they read.
-type checker struct{ *json.Decoder }
+// checker walks over a body's tokens, beside the type that they go into (nil where
+// there is none). Its methods are called behind the opening token of what they read.
+type checker struct {
+	*json.Decoder
+	strict bool // a field that the type does not have is a mistake
+}
 
-func (c checker) object(path string, depth int) error {
+func (c checker) object(path string, shape reflect.Type, depth int) error {
 	seen := map[string]bool{}
 	for c.More() {
 		token, err := c.Token()
@@ -80,7 +80,11 @@ func (c checker) object(path string, depth int) error {
 			return gabion.Invalid(field, "is given twice; give it once")
 		}
 		seen[name] = true
-		if err := c.value(field, depth); err != nil {
+		inner, err := c.field(field, name, shape)
+		if err != nil {
+			return err
+		}
+		if err := c.value(field, inner, depth); err != nil {
 			return err
 		}
 	}
@@ -88,9 +92,41 @@ func (c checker) object(path string, depth int) error {
 	return syntaxError(err)
 }
 
-func (c checker) list(path string, depth int) error {
+var timeType = reflect.TypeFor[time.Time]()
+
+// field is the type of that field of an object; nil for one that is ignored. The
+// decoder would take a name in capital letters for the field's own, too.
+func (c checker) field(path, name string, shape reflect.Type) (reflect.Type, error) {
+	switch {
+	case shape == nil:
+		return nil, nil
+	case shape.Kind() == reflect.Map:
+		return shape.Elem(), nil
+	case shape.Kind() != reflect.Struct:
+		return nil, nil // of the wrong type, as the decoder will say
+	}
+	for i := range shape.NumField() {
+		own, _, _ := strings.Cut(shape.Field(i).Tag.Get("json"), ",")
+		switch {
+		case own == name:
+			return shape.Field(i).Type, nil
+		case strings.EqualFold(own, name):
+			return nil, gabion.Invalid(path, "is written %s", own)
+		}
+	}
+	if c.strict {
+		return nil, gabion.Invalid(path, "is not a field of this request; leave it out")
+	}
+	return nil, nil
+}
+
+func (c checker) list(path string, shape reflect.Type, depth int) error {
+	var inner reflect.Type
+	if shape != nil && shape.Kind() == reflect.Slice {
+		inner = shape.Elem()
+	}
 	for i := 0; c.More(); i++ {
-		if err := c.value(fmt.Sprintf("%s[%d]", path, i), depth); err != nil {
+		if err := c.value(fmt.Sprintf("%s[%d]", path, i), inner, depth); err != nil {
 			return err
 		}
 	}
@@ -98,24 +134,34 @@ func (c checker) list(path string, depth int) error {
 	return syntaxError(err)
 }
 
-func (c checker) value(path string, depth int) error {
+func (c checker) value(path string, shape reflect.Type, depth int) error {
 	token, err := c.Token()
 	if err != nil {
 		return syntaxError(err)
 	}
-	if _, opens := token.(json.Delim); opens && depth == maxDepth {
-		return gabion.Invalid("body", "is more than %d levels deep; make it flatter", maxDepth)
+	if shape != nil && shape.Kind() == reflect.Pointer {
+		shape = shape.Elem()
 	}
 	switch v := token.(type) {
 	case json.Delim:
-		if v == '{' {
-			return c.object(path, depth+1)
+		switch {
+		case depth == maxDepth:
+			return gabion.Invalid("body", "is more than %d levels deep; make it flatter", maxDepth)
+		case v == '{':
+			return c.object(path, shape, depth+1)
 		}
-		return c.list(path, depth+1)
+		return c.list(path, shape, depth+1)
 	case string:
 		// The decoder puts this rune where an escape is half a surrogate pair.
 		if strings.ContainsRune(v, utf8.RuneError) {
 			return gabion.Invalid(path, "has a character that is not Unicode; remove it")
+		}
+		if _, err := time.Parse(time.RFC3339, v); shape == timeType && err != nil {
+			return gabion.Invalid(path, "%q is not a time; write one like 2030-01-31T15:04:05Z", v)
+		}
+	case nil:
+		if shape != nil && c.strict { // clients of the public API write null for what they leave out
+			return gabion.Invalid(path, "is null; give a value, or leave it out")
 		}
 	}
 	return nil
@@ -140,11 +186,6 @@ func typeError(err error) error {
 		return nil
 	case errors.As(err, &typed):
 		return gabion.Invalid(typed.Field, "is %s; write %s", withArticle(typed.Value), kindName(typed.Type))
-	}
-	// The package has no type for this one.
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		name = strings.Trim(name, `"`)
-		return gabion.Invalid(name, "is not a field of this request; leave it out")
 	}
 	return gabion.Invalid("body", "can't be read: %v", err)
 }

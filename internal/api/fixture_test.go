@@ -45,8 +45,12 @@ func (f *fakeStore) Key(_ context.Context, id string) (gabion.Key, error) {
 	if id != key {
 		return gabion.Key{}, gabion.NotFound("API key", id)
 	}
-	return gabion.Key{ID: key, Secret: secret, Organization: org, Operator: f.operator}, nil
+	return gabion.Key{ID: key, Secret: secret, Organization: org, Operator: f.operator, Scopes: []gabion.Scope{gabion.ScopeAdmin}}, nil
 }
+
+func (f *fakeStore) TouchKey(context.Context, string, time.Time) error { return nil }
+
+func (f *fakeStore) Deny(context.Context, gabion.AuditEntry) error { return nil }
 
 func (f *fakeStore) CreateGroup(_ context.Context, g gabion.Group) (gabion.Operation, error) {
 	return f.createGroup(g)

@@ -19,19 +19,9 @@ const (
 	silence = 30 * time.Second
 )
 
-// operate answers what find finds, to operators only.
-func (a *api) operate(w http.ResponseWriter, r *http.Request, find func(ctx context.Context, org string) (any, error)) {
-	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		if !callerOf(ctx).Operator {
-			return nil, gabion.Forbidden("hosts are the operator's; use an operator's key")
-		}
-		return find(ctx, org)
-	})
-}
-
 // ListHosts answers all hosts, by name.
 func (a *api) ListHosts(w http.ResponseWriter, r *http.Request) {
-	a.operate(w, r, func(ctx context.Context, org string) (any, error) {
+	a.show(w, r, func(ctx context.Context, org string) (any, error) {
 		hosts, err := a.hosts(ctx, org)
 		return openapi.HostList{Hosts: hosts}, err
 	})
@@ -39,7 +29,7 @@ func (a *api) ListHosts(w http.ResponseWriter, r *http.Request) {
 
 // GetHost answers one host.
 func (a *api) GetHost(w http.ResponseWriter, r *http.Request, name string) {
-	a.operate(w, r, func(ctx context.Context, org string) (any, error) {
+	a.show(w, r, func(ctx context.Context, org string) (any, error) {
 		hosts, err := a.hosts(ctx, org)
 		if err != nil {
 			return nil, err
@@ -54,7 +44,7 @@ func (a *api) GetHost(w http.ResponseWriter, r *http.Request, name string) {
 
 // DeleteHost forgets a host that has no instances.
 func (a *api) DeleteHost(w http.ResponseWriter, r *http.Request, name string) {
-	a.operate(w, r, func(ctx context.Context, _ string) (any, error) {
+	a.show(w, r, func(ctx context.Context, _ string) (any, error) {
 		if err := gabion.ValidateHostName("name", name); err != nil {
 			return nil, gabion.NotFound("host", name)
 		}
@@ -67,7 +57,7 @@ func (a *api) DeleteHost(w http.ResponseWriter, r *http.Request, name string) {
 
 // CreateHostToken makes a token with which a host joins.
 func (a *api) CreateHostToken(w http.ResponseWriter, r *http.Request) {
-	a.operate(w, r, func(ctx context.Context, _ string) (any, error) {
+	a.show(w, r, func(ctx context.Context, _ string) (any, error) {
 		var body openapi.CreateHostTokenRequest
 		if err := decodeOurs(r, &body); err != nil {
 			return nil, err
@@ -93,13 +83,9 @@ func (a *api) hosts(ctx context.Context, org string) ([]openapi.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	instances, err := a.Store.Instances(ctx, org)
+	count, err := a.countInstances(ctx, org)
 	if err != nil {
 		return nil, err
-	}
-	count := map[string]int{}
-	for _, i := range instances {
-		count[i.Host]++
 	}
 	last := map[string]gabion.HostStatus{}
 	for _, s := range statuses {
@@ -112,6 +98,15 @@ func (a *api) hosts(ctx context.Context, org string) ([]openapi.Host, error) {
 	}
 	slices.SortFunc(bodies, func(a, b openapi.Host) int { return cmp.Compare(a.Name, b.Name) })
 	return bodies, nil
+}
+
+func (a *api) countInstances(ctx context.Context, org string) (map[string]int, error) {
+	instances, err := a.Store.Instances(ctx, org)
+	count := map[string]int{}
+	for _, i := range instances {
+		count[i.Host]++
+	}
+	return count, err
 }
 
 // hostBody is a host and its last status, zero if it never spoke.

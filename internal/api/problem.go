@@ -25,12 +25,16 @@ var statuses = map[gabion.Code]int{
 	gabion.CodeUnavailable: http.StatusServiceUnavailable,
 }
 
-// refuse answers an error. One that nobody classed is logged, and the caller
-// gets no more of it than the id under which the log has it.
+// refuse answers an error. What the caller may not do is recorded. An error that
+// nobody classed is logged, and the caller gets no more of it than the id under
+// which the log has it.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var told *gabion.Error
 	if errors.As(err, &told) {
 		if status, ok := statuses[told.Code]; ok {
+			if c := callerOf(r.Context()); c != nil && told.Code == gabion.CodeForbidden {
+				a.deny(r, c.Key, told)
+			}
 			problem(w, status, told)
 			return
 		}

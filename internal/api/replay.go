@@ -19,7 +19,7 @@ const maxReplays = 1 << 18
 func (a *api) replay(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callerOf(r.Context())
-		if c == nil || !isChange(r) {
+		if c == nil || c.session != nil || !isChange(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -36,6 +36,9 @@ func (a *api) AddRulesToSecurityGroup(w http.ResponseWriter, r *http.Request, id
 		if err := decodeOurs(r, &body); err != nil {
 			return gabion.Operation{}, err
 		}
+		if n := len(body.Rules); n == 0 || n > maxBatch {
+			return gabion.Operation{}, gabion.Invalid("rules", "are %d; give 1 to %d at once", n, maxBatch)
+		}
 		rules, err := a.newRules(ctx, org, id, body.Rules)
 		if err != nil {
 			return gabion.Operation{}, err
@@ -44,10 +47,34 @@ func (a *api) AddRulesToSecurityGroup(w http.ResponseWriter, r *http.Request, id
 	})
 }
 
+// ReplaceRulesOfSecurityGroup makes the group's rules those given.
+func (a *api) ReplaceRulesOfSecurityGroup(w http.ResponseWriter, r *http.Request, id string) {
+	a.change(w, r, func(ctx context.Context, org string) (gabion.Operation, error) {
+		var body openapi.ReplaceRulesRequest
+		if err := decodeOurs(r, &body); err != nil {
+			return gabion.Operation{}, err
+		}
+		if body.Rules == nil {
+			return gabion.Operation{}, gabion.Invalid("rules", "are missing; give all that the group is to have, or [] for none")
+		}
+		rules, err := a.newRules(ctx, org, id, body.Rules)
+		if err != nil {
+			return gabion.Operation{}, err
+		}
+		before, err := a.Store.GroupRules(ctx, org, id)
+		if err != nil {
+			return gabion.Operation{}, err
+		}
+		op, err := a.Store.ReplaceRules(ctx, org, id, rules)
+		if err == nil {
+			op.Message = egressWarning(countEgress(before), countEgress(rules))
+		}
+		return op, err
+	})
+}
+
+// newRules are the rules that a request describes, each once.
 func (a *api) newRules(ctx context.Context, org, group string, bodies []openapi.AddRuleRequest) ([]gabion.Rule, error) {
-	if n := len(bodies); n == 0 || n > maxBatch {
-		return nil, gabion.Invalid("rules", "are %d; give 1 to %d at once", n, maxBatch)
-	}
 	rules, seen := make([]gabion.Rule, len(bodies)), map[string]int{}
 	for i, body := range bodies {
 		part := fmt.Sprintf("rules[%d]", i)
@@ -71,8 +98,8 @@ func (a *api) addRules(ctx context.Context, org, group string, rules []gabion.Ru
 		return gabion.Operation{}, err
 	}
 	op, err := a.Store.AddRules(ctx, org, group, rules)
-	if err == nil && countEgress(before) == 0 && countEgress(rules) > 0 {
-		op.Message = "the group's first egress rule: its instances now send only what an egress rule of one of their groups admits"
+	if n := countEgress(before); err == nil {
+		op.Message = egressWarning(n, n+countEgress(rules))
 	}
 	return op, err
 }
@@ -86,10 +113,22 @@ func (a *api) DeleteRuleFromSecurityGroup(w http.ResponseWriter, r *http.Request
 		}
 		op, err := a.Store.DeleteRule(ctx, org, id, ruleID)
 		if err == nil && isOnlyEgress(before, ruleID) {
-			op.Message = "the group's last egress rule is gone: its instances now send anything, unless another of their groups has an egress rule"
+			op.Message = egressWarning(1, 0)
 		}
 		return op, err
 	})
+}
+
+// egressWarning says what turning the egress switch means, by how many egress rules
+// the group had and has; empty if it was not turned.
+func egressWarning(before, after int) string {
+	switch {
+	case before == 0 && after > 0:
+		return "the group's first egress rule: its instances now send only what an egress rule of one of their groups admits"
+	case before > 0 && after == 0:
+		return "the group's last egress rule is gone: its instances now send anything, unless another of their groups has an egress rule"
+	}
+	return ""
 }
 
 func countEgress(rules []gabion.Rule) (n int) {

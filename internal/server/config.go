@@ -22,7 +22,10 @@ type Config struct {
 	// LiveGroupChanges lets running instances change their groups.
 	LiveGroupChanges bool
 	Limits           Limits // of connections; zero means DefaultLimits
-	Log              *slog.Logger
+	// RateLimit is how many requests a key may make in a second; 0 means any number.
+	RateLimit int
+	Version   string // of the program, for people
+	Log       *slog.Logger
 }
 
 // Check reports the first thing that makes no sense, whatever the machine is like.
@@ -39,6 +42,9 @@ func (c *Config) Check() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	if c.RateLimit < 0 {
+		return fmt.Errorf("--rate-limit %d is below 0; give the requests that a key may make in a second, or 0 for any number", c.RateLimit)
 	}
 	if c.Zone == "" {
 		return errors.New("--zone is empty; name the zone, such as ch-gva-2")

@@ -153,6 +153,8 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 		Ready:            s.ready,
 		Zone:             s.config.Zone,
 		LiveGroupChanges: s.config.LiveGroupChanges,
+		Version:          s.config.Version,
+		RateLimit:        s.config.RateLimit,
 		Log:              s.config.Log,
 	})
 }

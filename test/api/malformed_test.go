@@ -204,12 +204,12 @@ var malformations = []malformed{
 	{"POST", batch, `{}`, 400, "rules: are 0"},
 	{"POST", batch, `{"rules":[]}`, 400, "rules: are 0"},
 	{"POST", batch, `{"rules":{}}`, 400, "rules: is an object"},
-	{"POST", batch, `{"rules":[null]}`, 400, "rules[0].flow-direction:"},
+	{"POST", batch, `{"rules":[null]}`, 400, "rules[0]: is null"},
 	{"POST", batch, `{"rules":[` + strings.Repeat(ingress(`"protocol":"ah","network":"0.0.0.0/0"`)+`,`, 100) + ingress(`"protocol":"ah","network":"0.0.0.0/0"`) + `]}`, 400, "rules: are 101"},
 	{"POST", batch, `{"rules":[` + ingress(`"protocol":"ah","network":"0.0.0.0/0"`) + `,` + ingress(`"protocol":"ah","network":"0.0.0.0/0"`) + `]}`, 400, "rules[1]: is the same as rules[0]"},
 	{"POST", batch, `{"rules":[` + ingress(`"protocol":"ah","network":"0.0.0.0/0"`) + `,` + ingress(`"protocol":"ah","network":"0.0.0.1/0"`) + `]}`, 400, "rules[1].network:"},
 	{"POST", batch, `{"rules":[` + ingress(`"protocol":"ah","network":"0.0.0.0/0"`) + `,` + ingress(`"protocol":"tcp","network":"192.0.2.0/24","start-port":22,"end-port":22`) + `]}`, 409, "{rule}"},
-	{"POST", batch, `{"rules":[` + ingress(`"protocol":"ah","network":"0.0.0.0/0","priority":1`) + `]}`, 400, "priority: is not a field"},
+	{"POST", batch, `{"rules":[` + ingress(`"protocol":"ah","network":"0.0.0.0/0","priority":1`) + `]}`, 400, "rules[0].priority: is not a field"},
 	{"POST", batch, `{"dry-run":true,"rules":[]}`, 400, "dry-run: is not a field"},
 
 	// External sources and members.

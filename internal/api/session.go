@@ -1,0 +1,227 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/api/openapi"
+)
+
+const (
+	// cookieName begins as browsers demand of a cookie that only this very origin
+	// sets and gets.
+	cookieName = "__Host-gabion"
+
+	// sessionLife is how long a browser stays signed in.
+	sessionLife = 12 * time.Hour
+)
+
+var errSession = gabion.Forbidden("the session has ended; sign in again")
+
+func sessionCookie(r *http.Request) string {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+// identifySession finds whose browser it is. What it sends to change something, or
+// to listen, must come from our own pages.
+func (a *api) identifySession(r *http.Request, cookie string) (*caller, error) {
+	if (isChange(r) || r.URL.Path == Base+"/flow") && origin(r) != ours {
+		return nil, errOrigin
+	}
+	session, err := a.Store.Session(r.Context(), sha256.Sum256([]byte(cookie)))
+	if gabion.CodeOf(err) == gabion.CodeNotFound {
+		return nil, errSession
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, known, err := a.keyOf(r.Context(), session.Key)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known || !time.Now().Before(session.Expires):
+		return nil, errSession
+	}
+	if err := checkEnd(key); err != nil {
+		return nil, err
+	}
+	return &caller{Key: key, session: &session}, nil
+}
+
+// where is where a browser says that a request comes from.
+type where int
+
+const (
+	unsaid  where = iota // no browser of today
+	ours                 // a page of this server
+	foreign              // any other page
+)
+
+var errOrigin = gabion.Forbidden("the request does not come from a page of this server; open the console anew")
+
+// origin tells where the request comes from.
+func origin(r *http.Request) where {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		if site == "same-origin" {
+			return ours
+		}
+		return foreign
+	}
+	said := r.Header.Get("Origin")
+	if said == "" {
+		return unsaid
+	}
+	from, err := url.Parse(said)
+	if err != nil || from.Host == "" || from.Host != r.Host {
+		return foreign
+	}
+	return ours
+}
+
+// CreateSession signs a browser in.
+func (a *api) CreateSession(w http.ResponseWriter, r *http.Request) {
+	if origin(r) == foreign {
+		a.refuse(w, r, errOrigin)
+		return
+	}
+	var body openapi.CreateSessionRequest
+	if err := decodeOurs(r, &body); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	key, err := a.signIn(r.Context(), body)
+	if err != nil {
+		a.refuseSignIn(w, r, key, err)
+		return
+	}
+	session, cookie := newSession(key)
+	c := &caller{Key: key, session: &session}
+	ctx, cancel := context.WithTimeout(gabion.WithActor(context.WithoutCancel(r.Context()), actor(r, c)), deadline)
+	defer cancel()
+	if err := a.Store.CreateSession(ctx, session); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	a.touch(key, a.limits.use(key.ID))
+	a.showSession(w, r, c, cookie)
+}
+
+// signIn is the key, if the secret is its. With an error it is the key that there
+// is, for the log.
+func (a *api) signIn(ctx context.Context, body openapi.CreateSessionRequest) (gabion.Key, error) {
+	if body.Key == "" {
+		return gabion.Key{}, gabion.Invalid("key", "is missing; give the key's id")
+	}
+	if body.Secret == "" {
+		return gabion.Key{}, gabion.Invalid("secret", "is missing; give the key's secret")
+	}
+	wrong := gabion.Forbidden("the key or its secret is wrong")
+	if !isKeyID(body.Key) {
+		return gabion.Key{}, wrong
+	}
+	key, known, err := a.keyOf(ctx, body.Key)
+	if err != nil {
+		return gabion.Key{}, err
+	}
+	given, expected := sha256.Sum256([]byte(body.Secret)), sha256.Sum256([]byte(key.Secret))
+	if subtle.ConstantTimeCompare(given[:], expected[:]) != 1 || !known {
+		return key, wrong
+	}
+	return key, checkEnd(key)
+}
+
+// refuseSignIn answers who could not sign in, and lets it wait if that happens often.
+func (a *api) refuseSignIn(w http.ResponseWriter, r *http.Request, key gabion.Key, err error) {
+	if gabion.CodeOf(err) == gabion.CodeForbidden {
+		a.deny(r, key, err)
+		if wait := a.limits.gotItWrong(source(remote(r)), true); wait > 0 {
+			tooFast(w, wait, "too many sign-ins of this address failed")
+			return
+		}
+	}
+	a.refuse(w, r, err)
+}
+
+func newSession(key gabion.Key) (gabion.Session, *http.Cookie) {
+	var secret [32]byte
+	rand.Read(secret[:]) // does not fail
+	value := base64.RawURLEncoding.EncodeToString(secret[:])
+	now := time.Now().UTC().Truncate(time.Second)
+	s := gabion.Session{Hash: sha256.Sum256([]byte(value)), Key: key.ID, Created: now, Expires: now.Add(sessionLife)}
+	if !key.Expires.IsZero() && key.Expires.Before(s.Expires) {
+		s.Expires = key.Expires
+	}
+	return s, newCookie(value, s.Expires)
+}
+
+// newCookie is one that no script reads, no other site causes to be sent, and no
+// connection without TLS carries.
+func newCookie(value string, expires time.Time) *http.Cookie {
+	return &http.Cookie{
+		Name: cookieName, Value: value, Path: "/", Expires: expires,
+		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
+	}
+}
+
+// GetSession answers who calls.
+func (a *api) GetSession(w http.ResponseWriter, r *http.Request) {
+	a.showSession(w, r, callerOf(r.Context()), nil)
+}
+
+// showSession answers who calls, with a cookie if it has just signed in.
+func (a *api) showSession(w http.ResponseWriter, r *http.Request, c *caller, cookie *http.Cookie) {
+	o, err := a.Store.Organization(r.Context(), c.Organization)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	if cookie != nil {
+		http.SetCookie(w, cookie)
+	}
+	respond(w, http.StatusOK, a.sessionBody(r, c, o))
+}
+
+func (a *api) sessionBody(r *http.Request, c *caller, o gabion.Organization) openapi.Session {
+	body := openapi.Session{
+		Key: c.ID, Name: c.Name, Scopes: scopeBodies(c.Scopes), Operator: c.Operator,
+		Organization: openapi.Reference{ID: o.ID, Name: o.Name},
+		Zone:         a.Zone, GroupChanges: openapi.SessionGroupChangesStopped, ServerVersion: a.Version, Address: remote(r).String(),
+	}
+	if a.LiveGroupChanges {
+		body.GroupChanges = openapi.SessionGroupChangesLive
+	}
+	if c.session != nil {
+		body.ExpiresAt = &c.session.Expires
+	}
+	return body
+}
+
+// DeleteSession signs the browser out.
+func (a *api) DeleteSession(w http.ResponseWriter, r *http.Request) {
+	c := callerOf(r.Context())
+	if c.session == nil {
+		a.refuse(w, r, gabion.Invalid("Cookie", "%s is missing; this request is signed, and belongs to no session", cookieName))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
+	defer cancel()
+	if err := a.Store.DeleteSession(ctx, c.session.Hash); err != nil && gabion.CodeOf(err) != gabion.CodeNotFound {
+		a.refuse(w, r, err)
+		return
+	}
+	gone := newCookie("", time.Unix(1, 0))
+	gone.MaxAge = -1
+	http.SetCookie(w, gone)
+	w.WriteHeader(http.StatusNoContent)
+}
