@@ -1701,6 +1701,9 @@ type NotFound = Problem
 // Refused defines model for Refused.
 type Refused = Problem
 
+// TooMany defines model for TooMany.
+type TooMany = Problem
+
 // ListAuditRecordsParams defines parameters for ListAuditRecords.
 type ListAuditRecordsParams struct {
 	// Log `organization`: the caller's. `installation`: hosts, tokens and organizations, and requests that nobody known has signed; for operators.
