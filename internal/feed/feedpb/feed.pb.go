@@ -1414,6 +1414,7 @@ type Counters struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rules         []*RuleCounter         `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
 	Drops         []*DropCounter         `protobuf:"bytes,2,rep,name=drops,proto3" json:"drops,omitempty"`
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"` // the first on the stream
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1460,6 +1461,13 @@ func (x *Counters) GetDrops() []*DropCounter {
 		return x.Drops
 	}
 	return nil
+}
+
+func (x *Counters) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
 }
 
 type RuleCounter struct {
@@ -1610,7 +1618,7 @@ func (x *DropCounter) GetPackets() uint64 {
 type FlowEvents struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*FlowEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	Lost          uint64                 `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"` // that could not be told since the last message
+	Lost          map[string]uint64      `protobuf:"bytes,2,rep,name=lost,proto3" json:"lost,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by instance: that could not be told since the last message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1652,11 +1660,11 @@ func (x *FlowEvents) GetEvents() []*FlowEvent {
 	return nil
 }
 
-func (x *FlowEvents) GetLost() uint64 {
+func (x *FlowEvents) GetLost() map[string]uint64 {
 	if x != nil {
 		return x.Lost
 	}
-	return 0
+	return nil
 }
 
 type FlowEvent struct {
@@ -2454,10 +2462,11 @@ const file_feed_proto_rawDesc = "" +
 	"\x04NONE\x10\x00\x12\n" +
 	"\n" +
 	"\x06DENIED\x10\x01\x12\a\n" +
-	"\x03ALL\x10\x02\"p\n" +
+	"\x03ALL\x10\x02\"\x82\x01\n" +
 	"\bCounters\x121\n" +
 	"\x05rules\x18\x01 \x03(\v2\x1b.gabion.feed.v1.RuleCounterR\x05rules\x121\n" +
-	"\x05drops\x18\x02 \x03(\v2\x1b.gabion.feed.v1.DropCounterR\x05drops\"e\n" +
+	"\x05drops\x18\x02 \x03(\v2\x1b.gabion.feed.v1.DropCounterR\x05drops\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"e\n" +
 	"\vRuleCounter\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
 	"\x04life\x18\x02 \x01(\x04R\x04life\x12\x18\n" +
@@ -2468,11 +2477,14 @@ const file_feed_proto_rawDesc = "" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\rR\x06reason\x12\x12\n" +
 	"\x04life\x18\x04 \x01(\x04R\x04life\x12\x18\n" +
-	"\apackets\x18\x05 \x01(\x04R\apackets\"S\n" +
+	"\apackets\x18\x05 \x01(\x04R\apackets\"\xb2\x01\n" +
 	"\n" +
 	"FlowEvents\x121\n" +
-	"\x06events\x18\x01 \x03(\v2\x19.gabion.feed.v1.FlowEventR\x06events\x12\x12\n" +
-	"\x04lost\x18\x02 \x01(\x04R\x04lost\"\xe7\x02\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.gabion.feed.v1.FlowEventR\x06events\x128\n" +
+	"\x04lost\x18\x02 \x03(\v2$.gabion.feed.v1.FlowEvents.LostEntryR\x04lost\x1a7\n" +
+	"\tLostEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xe7\x02\n" +
 	"\tFlowEvent\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x12\n" +
@@ -2552,7 +2564,7 @@ func file_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_feed_proto_goTypes = []any{
 	(Watch_Events)(0),     // 0: gabion.feed.v1.Watch.Events
 	(*JoinRequest)(nil),   // 1: gabion.feed.v1.JoinRequest
@@ -2586,6 +2598,7 @@ var file_feed_proto_goTypes = []any{
 	(*FlowList)(nil),      // 29: gabion.feed.v1.FlowList
 	(*Flow)(nil),          // 30: gabion.feed.v1.Flow
 	nil,                   // 31: gabion.feed.v1.Observation.RunningEntry
+	nil,                   // 32: gabion.feed.v1.FlowEvents.LostEntry
 }
 var file_feed_proto_depIdxs = []int32{
 	5,  // 0: gabion.feed.v1.AgentMessage.hello:type_name -> gabion.feed.v1.Hello
@@ -2610,22 +2623,23 @@ var file_feed_proto_depIdxs = []int32{
 	20, // 19: gabion.feed.v1.Counters.rules:type_name -> gabion.feed.v1.RuleCounter
 	21, // 20: gabion.feed.v1.Counters.drops:type_name -> gabion.feed.v1.DropCounter
 	23, // 21: gabion.feed.v1.FlowEvents.events:type_name -> gabion.feed.v1.FlowEvent
-	25, // 22: gabion.feed.v1.Ask.question:type_name -> gabion.feed.v1.Question
-	26, // 23: gabion.feed.v1.Ask.open_flows:type_name -> gabion.feed.v1.OpenFlows
-	28, // 24: gabion.feed.v1.Answer.decision:type_name -> gabion.feed.v1.Decision
-	29, // 25: gabion.feed.v1.Answer.flows:type_name -> gabion.feed.v1.FlowList
-	30, // 26: gabion.feed.v1.FlowList.flows:type_name -> gabion.feed.v1.Flow
-	1,  // 27: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
-	2,  // 28: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
-	4,  // 29: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
-	3,  // 30: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
-	3,  // 31: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
-	8,  // 32: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
-	30, // [30:33] is the sub-list for method output_type
-	27, // [27:30] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	32, // 22: gabion.feed.v1.FlowEvents.lost:type_name -> gabion.feed.v1.FlowEvents.LostEntry
+	25, // 23: gabion.feed.v1.Ask.question:type_name -> gabion.feed.v1.Question
+	26, // 24: gabion.feed.v1.Ask.open_flows:type_name -> gabion.feed.v1.OpenFlows
+	28, // 25: gabion.feed.v1.Answer.decision:type_name -> gabion.feed.v1.Decision
+	29, // 26: gabion.feed.v1.Answer.flows:type_name -> gabion.feed.v1.FlowList
+	30, // 27: gabion.feed.v1.FlowList.flows:type_name -> gabion.feed.v1.Flow
+	1,  // 28: gabion.feed.v1.Feed.Join:input_type -> gabion.feed.v1.JoinRequest
+	2,  // 29: gabion.feed.v1.Feed.Renew:input_type -> gabion.feed.v1.RenewRequest
+	4,  // 30: gabion.feed.v1.Feed.Sync:input_type -> gabion.feed.v1.AgentMessage
+	3,  // 31: gabion.feed.v1.Feed.Join:output_type -> gabion.feed.v1.JoinReply
+	3,  // 32: gabion.feed.v1.Feed.Renew:output_type -> gabion.feed.v1.JoinReply
+	8,  // 33: gabion.feed.v1.Feed.Sync:output_type -> gabion.feed.v1.ServerMessage
+	31, // [31:34] is the sub-list for method output_type
+	28, // [28:31] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_feed_proto_init() }
@@ -2658,7 +2672,7 @@ func file_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_proto_rawDesc), len(file_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
