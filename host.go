@@ -18,6 +18,11 @@ type HostStatus struct {
 	LastSeen time.Time // by the server's clock
 	Version  string    // of the agent
 	Error    string    // why it has not converged; empty if it has
+	// Protection says what keeps an instance's new interface closed until it is
+	// filtered, for each bridge of instances: "br0=nftables, br1=managed".
+	Protection       string
+	UnprotectedPorts []string // of bridges of instances: what nothing filters
+	Drifts           int64    // how often something else had changed what is enforced, since the agent started
 }
 
 // JoinToken lets one host join, once. Only its hash is stored.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,17 @@ import (
 type Position struct {
 	Epoch    string
 	Revision int64
+}
+
+// Protection is how a host's bridges of instances are protected.
+type Protection struct {
+	Remedies         []string // BRIDGE=REMEDY: what keeps new interfaces of instances closed until they are filtered
+	UnprotectedPorts []string // that nothing filters
+	Drifts           int64    // how often something else had changed what is enforced
+}
+
+func (p Protection) equal(other Protection) bool {
+	return slices.Equal(p.Remedies, other.Remedies) && slices.Equal(p.UnprotectedPorts, other.UnprotectedPorts) && p.Drifts == other.Drifts
 }
 
 // Receiver is told what the host's policy is, in order and one call at a time. It
@@ -58,6 +70,7 @@ type Client struct {
 	identity *pki.Identity
 	stream   *stream // nil while there is none
 	running  map[string]bool
+	shield   Protection
 
 	held Position // of Run's goroutine
 }
@@ -125,6 +138,7 @@ func (c *Client) attach(s *stream) {
 	c.stream = s
 	if s != nil {
 		s.out.observe(c.running)
+		s.out.protect(c.shield)
 	}
 }
 
@@ -153,6 +167,17 @@ func (c *Client) Observe(running map[string]bool) {
 	c.running = running
 	if c.stream != nil {
 		c.stream.out.observe(running)
+	}
+}
+
+// Protect says how the host's bridges are protected. Like Observe, it never blocks,
+// and what it is given is not changed any more.
+func (c *Client) Protect(p Protection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shield = p
+	if c.stream != nil {
+		c.stream.out.protect(p)
 	}
 }
 

@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,4 +70,26 @@ func TestInstanceThatChangedIsObservedAnew(t *testing.T) {
 	r.await(t, "change")
 	host.Observe(seen)
 	eventually(t, "it is stored again", func() bool { return z.isRunning("one") })
+}
+
+// How bridges are protected reaches the store, also when nothing else is new.
+func TestProtection(t *testing.T) {
+	z := newZone(t, populated(), "hv1")
+	r := newReceiver()
+	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r})
+	host.Protect(feed.Protection{Remedies: []string{"br0=nftables", "br1=managed"}, UnprotectedPorts: []string{"vnet3", "up\x1b0"}})
+	is := func(protection string, drifts int64, ports ...string) func() bool {
+		return func() bool {
+			got := z.status("hv1")
+			return got.Protection == protection && got.Drifts == drifts && slices.Equal(got.UnprotectedPorts, ports)
+		}
+	}
+	eventually(t, "it is stored", is("br0=nftables, br1=managed", 0, "vnet3", "up0"))
+	host.Protect(feed.Protection{Remedies: []string{"br0=nftables"}, Drifts: 2})
+	eventually(t, "the change is stored", is("br0=nftables", 2))
+	host.Observe(map[string]bool{"one": true})
+	eventually(t, "it is stored", func() bool { return z.isRunning("one") })
+	if !is("br0=nftables", 2)() {
+		t.Errorf("an observation of instances changed it to %+v", z.status("hv1"))
+	}
 }

@@ -23,6 +23,9 @@ type observer struct {
 
 // observe insists until ctx ends: what is lost here the host never says again.
 func (o *observer) observe(ctx context.Context, running map[string]bool) error {
+	if len(running) == 0 {
+		return nil
+	}
 	sleep(ctx, time.Until(o.last.Add(breath)))
 	for ctx.Err() == nil {
 		err := o.store.SaveObserved(ctx, o.host, running)

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/feed/feedpb"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	heartbeat = 10 * time.Second
 	// maxError is how much of a host's error is kept, in bytes.
 	maxError = 1024
+	// maxPorts is how many unprotected ports of a host are kept.
+	maxPorts = 256
 )
 
 // reports carries what one host says of itself to the store, the newest of it
@@ -67,6 +70,18 @@ func (r *reports) status(enforced int64, problem string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latest.Revision, r.latest.Error = enforced, clip(problem)
+	r.signal()
+}
+
+func (r *reports) protection(o *feedpb.Observation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latest.Protection = clip(strings.Join(o.GetRemedies(), ", "))
+	r.latest.UnprotectedPorts = nil
+	for _, port := range o.GetUnprotectedPorts()[:min(len(o.GetUnprotectedPorts()), maxPorts)] {
+		r.latest.UnprotectedPorts = append(r.latest.UnprotectedPorts, clip(port))
+	}
+	r.latest.Drifts = o.GetDrifts()
 	r.signal()
 }
 

@@ -269,6 +269,7 @@ func (s *Server) receive(ctx context.Context, stream grpc.BidiStreamingServer[fe
 		case *feedpb.AgentMessage_Ack:
 			err = s.acknowledge(session, m.Ack)
 		case *feedpb.AgentMessage_Observation:
+			session.reports.protection(m.Observation)
 			err = observer.observe(ctx, m.Observation.GetRunning())
 		default:
 			err = gabion.Invalid("message", "is none that the stream knows")

@@ -141,6 +141,9 @@ type outbox struct {
 	ack   *feedpb.Ack
 	seen  map[string]bool // newest observation
 	said  map[string]bool // what of it the server knows
+
+	shield Protection // newest
+	told   Protection // what the server knows; of a new session nothing
 }
 
 func newOutbox() *outbox { return &outbox{news: make(chan struct{}, 1)} }
@@ -148,7 +151,7 @@ func newOutbox() *outbox { return &outbox{news: make(chan struct{}, 1)} }
 func (o *outbox) begin(epoch string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.epoch, o.ack, o.said = epoch, nil, nil
+	o.epoch, o.ack, o.said, o.told = epoch, nil, nil, Protection{}
 }
 
 func (o *outbox) acknowledge(at Position, problem error) {
@@ -168,6 +171,13 @@ func (o *outbox) observe(running map[string]bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.seen = running
+	o.signal()
+}
+
+func (o *outbox) protect(p Protection) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.shield = p
 	o.signal()
 }
 
@@ -214,12 +224,14 @@ func (o *outbox) take() []*feedpb.AgentMessage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var messages []*feedpb.AgentMessage
-	if news := difference(o.said, o.seen); len(news) > 0 {
+	if news := difference(o.said, o.seen); len(news) > 0 || !o.told.equal(o.shield) {
 		messages = append(messages, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Observation{
-			Observation: &feedpb.Observation{Running: news},
+			Observation: &feedpb.Observation{
+				Running: news, Remedies: o.shield.Remedies, UnprotectedPorts: o.shield.UnprotectedPorts, Drifts: o.shield.Drifts,
+			},
 		}})
 	}
-	o.said = o.seen
+	o.said, o.told = o.seen, o.shield
 	if o.ack != nil {
 		messages = append(messages, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Ack{Ack: o.ack}})
 		o.ack = nil

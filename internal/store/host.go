@@ -22,6 +22,10 @@ type statusRecord struct {
 	LastSeen time.Time `json:"last-seen"`
 	Version  string    `json:"version,omitempty"`
 	Error    string    `json:"error,omitempty"`
+
+	Protection       string   `json:"protection,omitempty"`
+	UnprotectedPorts []string `json:"unprotected-ports,omitempty"`
+	Drifts           int64    `json:"drifts,omitempty"`
 }
 
 func decodeHostRecord(kv *mvccpb.KeyValue) (hostRecord, error) {
@@ -44,6 +48,7 @@ func decodeStatus(kv *mvccpb.KeyValue) (gabion.HostStatus, error) {
 	}
 	return gabion.HostStatus{
 		Host: placeOf(kv.Key).rest, Revision: r.Revision, LastSeen: r.LastSeen, Version: r.Version, Error: r.Error,
+		Protection: r.Protection, UnprotectedPorts: r.UnprotectedPorts, Drifts: r.Drifts,
 	}, nil
 }
 
@@ -82,6 +87,7 @@ func (s *Store) SaveStatus(ctx context.Context, status gabion.HostStatus) error 
 		}
 		return t.put(statusKey(status.Host), statusRecord{
 			Revision: status.Revision, LastSeen: status.LastSeen, Version: status.Version, Error: status.Error,
+			Protection: status.Protection, UnprotectedPorts: status.UnprotectedPorts, Drifts: status.Drifts,
 		})
 	})
 	return err
@@ -92,7 +98,7 @@ func (s *Store) DeleteHost(ctx context.Context, name string) error {
 	if gabion.ValidateHostName("host", name) != nil {
 		return gabion.NotFound("host", name)
 	}
-	_, err := s.transact(ctx, "delete host", func(t *txn) error {
+	_, err := s.change(ctx, installation("delete-host", hostKind, name, hostKey(name)), func(t *txn) error {
 		kv, err := t.get(hostKey(name))
 		if err != nil {
 			return err
@@ -103,6 +109,7 @@ func (s *Store) DeleteHost(ctx context.Context, name string) error {
 		if err := t.refuseInhabited(name); err != nil {
 			return err
 		}
+		t.before = hostWords{Name: name}
 		t.delete(hostKey(name))
 		t.delete(statusKey(name))
 		return nil

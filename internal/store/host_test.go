@@ -99,7 +99,10 @@ func TestStatusGoesWithItsHost(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	ctx := t.Context()
-	want := gabion.HostStatus{Host: "hv1", Revision: 7, LastSeen: time.Now().UTC(), Version: "1", Error: "no bpffs"}
+	want := gabion.HostStatus{
+		Host: "hv1", Revision: 7, LastSeen: time.Now().UTC(), Version: "1", Error: "no bpffs",
+		Protection: "br0=nftables", UnprotectedPorts: []string{"vnet1"}, Drifts: 3,
+	}
 	refused(t, w.SaveStatus(ctx, want), gabion.CodeNotFound, "hv1")
 	w.host("hv1")
 	must(t, w.SaveStatus(ctx, want))

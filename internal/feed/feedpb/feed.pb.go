@@ -531,12 +531,15 @@ func (x *Ack) GetProgramDigest() string {
 	return ""
 }
 
-// Observation is what the host sees of its instances. The first after Hello is
-// complete; later ones hold what changed. It counts before any later Ack.
+// Observation is what the host sees of its instances and of their bridges. The first
+// after Hello is complete; of instances, later ones hold what changed. It counts before
+// any later Ack.
 type Observation struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Running          map[string]bool        `protobuf:"bytes,1,rep,name=running,proto3" json:"running,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by instance id
-	UnprotectedPorts []string               `protobuf:"bytes,2,rep,name=unprotected_ports,json=unprotectedPorts,proto3" json:"unprotected_ports,omitempty"`
+	UnprotectedPorts []string               `protobuf:"bytes,2,rep,name=unprotected_ports,json=unprotectedPorts,proto3" json:"unprotected_ports,omitempty"`                                  // of bridges of instances: all that nothing filters
+	Remedies         []string               `protobuf:"bytes,3,rep,name=remedies,proto3" json:"remedies,omitempty"`                                                                          // BRIDGE=REMEDY: what keeps new interfaces closed, all bridges of instances
+	Drifts           int64                  `protobuf:"varint,4,opt,name=drifts,proto3" json:"drifts,omitempty"`                                                                             // how often something else had changed what is enforced, since the agent started
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -583,6 +586,20 @@ func (x *Observation) GetUnprotectedPorts() []string {
 		return x.UnprotectedPorts
 	}
 	return nil
+}
+
+func (x *Observation) GetRemedies() []string {
+	if x != nil {
+		return x.Remedies
+	}
+	return nil
+}
+
+func (x *Observation) GetDrifts() int64 {
+	if x != nil {
+		return x.Drifts
+	}
+	return 0
 }
 
 type ServerMessage struct {
@@ -2386,10 +2403,12 @@ const file_feed_proto_rawDesc = "" +
 	"\vstore_epoch\x18\x03 \x01(\tR\n" +
 	"storeEpoch\x12#\n" +
 	"\rpolicy_digest\x18\x04 \x01(\fR\fpolicyDigest\x12%\n" +
-	"\x0eprogram_digest\x18\x05 \x01(\tR\rprogramDigest\"\xba\x01\n" +
+	"\x0eprogram_digest\x18\x05 \x01(\tR\rprogramDigest\"\xee\x01\n" +
 	"\vObservation\x12B\n" +
 	"\arunning\x18\x01 \x03(\v2(.gabion.feed.v1.Observation.RunningEntryR\arunning\x12+\n" +
-	"\x11unprotected_ports\x18\x02 \x03(\tR\x10unprotectedPorts\x1a:\n" +
+	"\x11unprotected_ports\x18\x02 \x03(\tR\x10unprotectedPorts\x12\x1a\n" +
+	"\bremedies\x18\x03 \x03(\tR\bremedies\x12\x16\n" +
+	"\x06drifts\x18\x04 \x01(\x03R\x06drifts\x1a:\n" +
 	"\fRunningEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\x9c\x02\n" +
