@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 // it into the record of the change.
 type Actor struct {
 	Key, KeyName string     // empty for the server itself
+	Organization string     // whose the key is; empty for the server itself
 	Remote       netip.Addr // not valid for the server itself
 	Request      string     // id of the request
 	// Signature and its end let the store recognize a change that is sent again,
@@ -39,6 +41,7 @@ type AuditRecord struct {
 	AuditEntry
 	Content        string // the entry as it was hashed, JSON
 	Previous, Hash string // SHA-256 in hexadecimal; see AuditHash
+	Revision       int64  // of the store, at which it was made; not part of the content
 }
 
 // AuditEntry is what a record says.
@@ -70,4 +73,35 @@ const AuditGenesis = "0000000000000000000000000000000000000000000000000000000000
 func AuditHash(previous, content string) string {
 	sum := sha256.Sum256([]byte(previous + "\n" + content))
 	return hex.EncodeToString(sum[:])
+}
+
+// VerifyAudit holds that the records, oldest first, are a whole log from its first
+// record on: none was changed, taken out, put in or moved. It names the first
+// sequence number where that is not so. That the end was cut off nobody can tell by
+// the records alone: keep the last hash elsewhere to see it.
+func VerifyAudit(records []AuditRecord) error {
+	previous := AuditGenesis
+	for i, r := range records {
+		if err := r.follows(int64(i)+1, previous); err != nil {
+			return fmt.Errorf("audit log is broken at sequence %d: %w", i+1, err)
+		}
+		previous = r.Hash
+	}
+	return nil
+}
+
+// follows tells whether the record is that of the sequence number, chained to previous.
+func (r *AuditRecord) follows(sequence int64, previous string) error {
+	var said AuditEntry
+	switch {
+	case r.Sequence != sequence:
+		return fmt.Errorf("record %d stands there", r.Sequence)
+	case r.Previous != previous:
+		return fmt.Errorf("it is not chained to the record before it")
+	case r.Hash != AuditHash(r.Previous, r.Content):
+		return fmt.Errorf("its content is not what was hashed")
+	case json.Unmarshal([]byte(r.Content), &said) != nil || said.Sequence != sequence:
+		return fmt.Errorf("its content says another sequence number")
+	}
+	return nil
 }

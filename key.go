@@ -24,6 +24,28 @@ func (k Key) Allows(s Scope) bool {
 	return s == ScopeRead && len(k.Scopes) > 0 || slices.Contains(k.Scopes, s) || slices.Contains(k.Scopes, ScopeAdmin)
 }
 
+// Expired tells whether the key is good for nothing any more.
+func (k Key) Expired(at time.Time) bool { return !k.Expires.IsZero() && !at.Before(k.Expires) }
+
+// Validate reports the first thing that keeps the key from being stored.
+func (k Key) Validate() error {
+	if err := ValidateName("name", k.Name); err != nil {
+		return err
+	}
+	if len(k.Scopes) == 0 {
+		return Invalid("scopes", "is empty; give at least one of read, rules, instances, admin")
+	}
+	for i, scope := range k.Scopes {
+		if _, err := ParseScope("scopes", string(scope)); err != nil {
+			return err
+		}
+		if slices.Contains(k.Scopes[:i], scope) {
+			return Invalid("scopes", "%q is there twice; name it once", scope)
+		}
+	}
+	return nil
+}
+
 // Scope is one kind of thing that a key may do in its organization.
 type Scope string
 

@@ -17,12 +17,11 @@ func (s *Store) AttachGroup(ctx context.Context, org, instance, group string, st
 			return err
 		case slices.Contains(i.Groups, group):
 			return gabion.Conflict("instance %q is in security group %q already", i.Name, g.Name)
-		case len(i.Groups) == gabion.MaxGroupsPerInstance:
-			return gabion.Conflict("instance %q is in %d security groups, the most it can be in: detach one first", i.Name, len(i.Groups))
 		}
-		i.Groups = append(i.Groups, group)
-		return nil
-	})
+		old := *i
+		i.Groups = append(slices.Clip(i.Groups), group)
+		return t.roomForGroups(old, *i)
+	}, groupKey(org, group), stateKey(org, instance), instanceUseKey(org, group, instance))
 }
 
 // DetachGroup takes the instance out of the group; not out of its last one, and
@@ -42,7 +41,7 @@ func (s *Store) DetachGroup(ctx context.Context, org, instance, group string, st
 		}
 		i.Groups = slices.Delete(i.Groups, at, at+1)
 		return nil
-	})
+	}, groupKey(org, group), stateKey(org, instance))
 }
 
 // attachable is the group, if the instance's groups may change now.

@@ -27,13 +27,10 @@ func decodeBootstrap(kv *mvccpb.KeyValue) (bootstrapRecord, error) {
 	return r, nil
 }
 
-type organizationRecord struct {
-	Name string `json:"name"`
-}
-
 // Bootstrap makes what a store is born with: its epoch, the organization
 // "default" with its default group, and an operator's API key. It returns the
-// organization's id and the key, also when they were made before.
+// organization's id and the key, also when they were made before; no key if that
+// was deleted since.
 func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err error) {
 	var made bootstrapRecord
 	_, err = s.transact(ctx, "bootstrap the store", func(t *txn) error {
@@ -42,8 +39,10 @@ func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err 
 			return err
 		}
 		if kv != nil {
-			made, err = decodeBootstrap(kv)
-			return err
+			if made, err = decodeBootstrap(kv); err != nil {
+				return err
+			}
+			return t.upgrade(made)
 		}
 		made = bootstrapRecord{Organization: uuid.NewString(), Key: newKeyID()}
 		return t.bootstrap(made, s.sealer)
@@ -51,8 +50,26 @@ func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err 
 	if err != nil {
 		return "", gabion.Key{}, err
 	}
+	if err := s.finishRemovals(ctx); err != nil {
+		return "", gabion.Key{}, err
+	}
 	key, err = s.Key(ctx, made.Key)
+	if gabion.CodeOf(err) == gabion.CodeNotFound {
+		err = nil
+	}
 	return made.Organization, key, err
+}
+
+// born is what the first start of a server made.
+func (s *Store) born(ctx context.Context) (bootstrapRecord, error) {
+	kv, err := s.get(ctx, bootstrapKey)
+	if err != nil {
+		return bootstrapRecord{}, err
+	}
+	if kv == nil {
+		return bootstrapRecord{}, gabion.Unavailable("the store has not been set up: start a server on it")
+	}
+	return decodeBootstrap(kv)
 }
 
 func (t *txn) bootstrap(made bootstrapRecord, sealer *Sealer) error {
@@ -62,32 +79,23 @@ func (t *txn) bootstrap(made bootstrapRecord, sealer *Sealer) error {
 	if err := t.put(epochKey, uuid.NewString()); err != nil {
 		return err
 	}
-	if err := t.createOrganization(made.Organization, "default"); err != nil {
+	first := gabion.Organization{
+		ID: made.Organization, Name: "default", Created: now(), Quotas: gabion.DefaultQuotas(), Hosts: []string{gabion.AnyHost},
+	}
+	if err := t.createOrganization(first); err != nil {
 		return err
 	}
 	key := gabion.Key{
-		ID: made.Key, Secret: newSecret(), Name: "operator", Organization: made.Organization, Operator: true, Created: now(),
+		ID: made.Key, Secret: newSecret(), Name: "operator", Organization: made.Organization,
+		Scopes: []gabion.Scope{gabion.ScopeAdmin}, Operator: true, Created: first.Created,
 	}
-	if err := t.putAPIKey(key, sealer); err != nil {
+	if err := t.put(keyIndexKey(key.ID), holder{Organization: key.Organization}); err != nil {
+		return err
+	}
+	if err := t.putKey(key, sealer.seal(key.Secret, key.ID)); err != nil {
 		return err
 	}
 	return t.put(bootstrapKey, made)
-}
-
-// createOrganization makes an organization as all are born: with a group called
-// default, without rules, that is the primary one.
-func (t *txn) createOrganization(id, name string) error {
-	if err := t.put(organizationKey(id), organizationRecord{Name: name}); err != nil {
-		return err
-	}
-	group := gabion.Group{
-		ID: uuid.NewString(), Organization: id, Name: gabion.DefaultGroupName,
-		Description: "Default Security Group", Created: now(),
-	}
-	if err := t.createGroup(group); err != nil {
-		return err
-	}
-	return t.put(primaryKey(id), holder{ID: group.ID})
 }
 
 // Epoch names the store's line of history. Revisions of two epochs can't be

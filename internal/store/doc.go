@@ -17,14 +17,29 @@
 //	o/ORG/state/ID              state of an instance
 //	o/ORG/primary               holder: id of the primary group
 //	o/ORG/operation/ID          operation
+//	o/ORG/key/ID                API key, its secret sealed
+//	o/ORG/key-used/ID           when the API key was last used
+//	o/ORG/replay/TIME/SIGNATURE/COMMAND  operation of the request of that signature, until then
+//	o/ORG/audit/SEQUENCE        record of the audit log
+//	o/ORG/audit-head            sequence and hash of the last record
 //	organization/ID             organization
+//	organization-name/NAME      holder: id of the organization of that name
 //	host/NAME                   host
 //	host-status/NAME            what the host last said of itself
 //	host-instance/NAME/ID       holder: organization of an instance on the host
 //	interface/HOST/NAME         holder: organization and id of the instance on it
 //	token/HASH                  join token
-//	key/ID                      API key, its secret sealed
+//	key/ID                      holder: organization of the API key
+//	operator-key/ID             organization and end of an operator's API key
+//	session/HASH                session of a browser
 //	meta/schema, meta/epoch, meta/bootstrap
+//
+// The audit log of what is above organizations is that of the organization
+// "installation", which does not exist otherwise.
+//
+// Each change of an organization writes its audit-head, which it has read: so no
+// two changes of one organization are made at once, whichever server makes them,
+// and what one of them counts stays so until it is made.
 //
 // Names of objects and their organization are in the key, everything else is in
 // the value, as JSON. Keys of a name chosen by people end with it, so that no

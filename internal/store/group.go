@@ -65,7 +65,16 @@ func (s *Store) CreateGroup(ctx context.Context, g gabion.Group) (gabion.Operati
 	if err := validateGroup(&g); err != nil {
 		return gabion.Operation{}, err
 	}
-	return s.change(ctx, g.Organization, "create-security-group", groupKind, g.ID, func(t *txn) error {
+	c := command{
+		org: g.Organization, name: "create-security-group", kind: groupKind, subject: g.ID,
+		reads:  []string{groupKey(g.Organization, g.ID), groupNameKey(g.Organization, g.Name)},
+		counts: []string{groupsOf(g.Organization)},
+	}
+	return s.change(ctx, c, func(t *txn) error {
+		if err := t.roomForGroup(g.Organization); err != nil {
+			return err
+		}
+		t.after = groupSaid(g, nil)
 		return t.createGroup(g)
 	})
 }
@@ -107,9 +116,14 @@ func validateGroup(g *gabion.Group) error {
 	return nil
 }
 
+// ofGroup is a command on a group that exists.
+func ofGroup(org, name, id string, reads ...string) command {
+	return command{org: org, name: name, kind: groupKind, subject: id, reads: append(reads, groupKey(org, id))}
+}
+
 // updateGroup changes a group that exists, as edit says.
-func (s *Store) updateGroup(ctx context.Context, org, id, command string, edit func(*gabion.Group) error) (gabion.Operation, error) {
-	return s.change(ctx, org, command, groupKind, id, func(t *txn) error {
+func (s *Store) updateGroup(ctx context.Context, org, id, name string, edit func(*gabion.Group) error) (gabion.Operation, error) {
+	return s.change(ctx, ofGroup(org, name, id), func(t *txn) error {
 		old, err := t.group(org, id)
 		if err != nil {
 			return err
@@ -126,6 +140,7 @@ func (s *Store) updateGroup(ctx context.Context, org, id, command string, edit f
 		if err := t.renameGroup(old, g); err != nil {
 			return err
 		}
+		t.before, t.after = groupChange(old, g)
 		return t.put(groupKey(org, id), groupOf(g))
 	})
 }
@@ -149,7 +164,7 @@ func (s *Store) UpdateGroup(ctx context.Context, org, id string, change func(*ga
 
 // DeleteGroup deletes a group that nobody uses, with its rules.
 func (s *Store) DeleteGroup(ctx context.Context, org, id string) (gabion.Operation, error) {
-	return s.change(ctx, org, "delete-security-group", groupKind, id, func(t *txn) error {
+	return s.change(ctx, ofGroup(org, "delete-security-group", id, primaryKey(org)), func(t *txn) error {
 		g, err := t.group(org, id)
 		if err != nil {
 			return err
@@ -166,6 +181,7 @@ func (s *Store) DeleteGroup(ctx context.Context, org, id string) (gabion.Operati
 		if err := t.deleteRulesOf(org, id); err != nil {
 			return err
 		}
+		t.before = groupSaid(g, nil)
 		t.delete(groupNameKey(org, g.Name))
 		t.delete(groupKey(org, id))
 		return nil

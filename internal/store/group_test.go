@@ -36,7 +36,7 @@ func TestGroupNameIsUnique(t *testing.T) {
 	id := w.group("web")
 	refused(t, only(w.CreateGroup(t.Context(), gabion.Group{Organization: w.org, Name: "web"})), gabion.CodeConflict, "web", id)
 	w.group("Web") // case is kept, and counts
-	must(t, only(w.CreateGroup(t.Context(), gabion.Group{Organization: "another", Name: "web"})))
+	must(t, only(w.CreateGroup(t.Context(), gabion.Group{Organization: w.organization("another"), Name: "web"})))
 
 	must(t, only(w.UpdateGroup(t.Context(), w.org, id, rename("www"))))
 	w.group("web")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -109,8 +110,11 @@ func (s *Store) CreateInstance(ctx context.Context, i gabion.Instance) (gabion.O
 	if err := i.Validate(); err != nil {
 		return gabion.Operation{}, err
 	}
-	return s.change(ctx, i.Organization, "create-instance", instanceKind, i.ID, func(t *txn) error {
+	return s.change(ctx, creating(i), func(t *txn) error {
 		i := clone(i)
+		if err := t.roomForInstance(i.Organization); err != nil {
+			return err
+		}
 		if err := t.requireNew("instance", i.ID, instanceKey(i.Organization, i.ID)); err != nil {
 			return err
 		}
@@ -125,11 +129,28 @@ func (s *Store) CreateInstance(ctx context.Context, i gabion.Instance) (gabion.O
 	})
 }
 
+// creating is the command that creates the instance.
+func creating(i gabion.Instance) command {
+	return command{
+		org: i.Organization, name: "create-instance", kind: instanceKind, subject: i.ID,
+		reads:  append(keysOf(&i, heldBy(&i)), instanceKey(i.Organization, i.ID), primaryKey(i.Organization)),
+		counts: []string{instancesOf(i.Organization)},
+	}
+}
+
+// ofInstance is a command on an instance that exists.
+func ofInstance(org, name, id string, reads ...string) command {
+	return command{org: org, name: name, kind: instanceKind, subject: id, reads: append(reads, instanceKey(org, id))}
+}
+
 // replaceInstance stores i in the place of old, with all that the two differ in
 // of what they hold: groups, interfaces, MACs and addresses.
 func (t *txn) replaceInstance(old, i gabion.Instance) error {
 	before, after := heldBy(&old), heldBy(&i)
-	if err := t.prefetch(&i, after); err != nil {
+	if err := t.read(keysOf(&i, after)...); err != nil {
+		return err
+	}
+	if err := t.roomForGroups(old, i); err != nil {
 		return err
 	}
 	for key := range before {
@@ -144,10 +165,8 @@ func (t *txn) replaceInstance(old, i gabion.Instance) error {
 			}
 		}
 	}
-	if i.Host != "" && i.Host != old.Host {
-		if err := t.requireHost(i.Host); err != nil {
-			return err
-		}
+	if err := t.requirePlace(old, i); err != nil {
+		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if _, had := before[key]; had {
@@ -157,11 +176,29 @@ func (t *txn) replaceInstance(old, i gabion.Instance) error {
 			return err
 		}
 	}
+	t.after = instanceSaid(i)
 	return t.put(instanceKey(i.Organization, i.ID), instanceOf(i))
 }
 
-// prefetch reads in one go what replaceInstance asks for one by one.
-func (t *txn) prefetch(i *gabion.Instance, holds map[string]held) error {
+// requirePlace refuses a host that the organization may not use, before anything
+// is said of whether there is such a host; and one that there is not. Who may not
+// use a host any more gets no new interfaces on it either.
+func (t *txn) requirePlace(old, i gabion.Instance) error {
+	if i.Host == "" || i.Host == old.Host && reflect.DeepEqual(i.NICs, old.NICs) {
+		return nil
+	}
+	o, err := t.organization(i.Organization)
+	if err != nil {
+		return err
+	}
+	if !o.MayUse(i.Host) {
+		return gabion.Forbidden("host: organization %q may not place instances on host %q: name one that it may, or ask your operator for it", o.Name, i.Host)
+	}
+	return t.requireHost(i.Host)
+}
+
+// keysOf are the keys that replaceInstance asks for, so that they are read in one go.
+func keysOf(i *gabion.Instance, holds map[string]held) []string {
 	keys := slices.Sorted(maps.Keys(holds))
 	for _, group := range i.Groups {
 		keys = append(keys, groupKey(i.Organization, group))
@@ -169,7 +206,7 @@ func (t *txn) prefetch(i *gabion.Instance, holds map[string]held) error {
 	if i.Host != "" {
 		keys = append(keys, hostKey(i.Host))
 	}
-	return t.read(keys...)
+	return keys
 }
 
 // held is what an instance holds of the things that have keys of their own.
@@ -213,8 +250,8 @@ func (t *txn) hold(key string, h held, org string) error {
 }
 
 // editInstance changes an instance that exists, as edit says.
-func (s *Store) editInstance(ctx context.Context, org, id, command string, edit func(*txn, *gabion.Instance) error) (gabion.Operation, error) {
-	return s.change(ctx, org, command, instanceKind, id, func(t *txn) error {
+func (s *Store) editInstance(ctx context.Context, org, id, name string, edit func(*txn, *gabion.Instance) error, reads ...string) (gabion.Operation, error) {
+	return s.change(ctx, ofInstance(org, name, id, reads...), func(t *txn) error {
 		old, err := t.instance(org, id)
 		if err != nil {
 			return err
@@ -233,6 +270,7 @@ func (s *Store) editInstance(ctx context.Context, org, id, command string, edit 
 		if i.Host != old.Host {
 			t.delete(stateKey(org, id)) // its new host says how it is there
 		}
+		t.before = instanceSaid(old)
 		return t.replaceInstance(old, i)
 	})
 }
@@ -245,7 +283,7 @@ func (s *Store) UpdateInstance(ctx context.Context, org, id string, change func(
 
 // DeleteInstance deletes an instance and gives free what it holds.
 func (s *Store) DeleteInstance(ctx context.Context, org, id string) (gabion.Operation, error) {
-	return s.change(ctx, org, "delete-instance", instanceKind, id, func(t *txn) error {
+	return s.change(ctx, ofInstance(org, "delete-instance", id), func(t *txn) error {
 		i, err := t.instance(org, id)
 		if err != nil {
 			return err
@@ -253,6 +291,7 @@ func (s *Store) DeleteInstance(ctx context.Context, org, id string) (gabion.Oper
 		if i.Protected {
 			return gabion.Conflict("instance %q is protected from deletion: remove the protection first", i.Name)
 		}
+		t.before = instanceSaid(i)
 		for key := range heldBy(&i) {
 			t.delete(key)
 		}

@@ -93,9 +93,10 @@ func TestInterfaceOfAnotherOrganizationIsTakenWithoutSayingByWhom(t *testing.T) 
 	must(t, only(w.CreateInstance(t.Context(), gabion.Instance{
 		Organization: w.org, Name: "theirs", Host: "hv1", NICs: []gabion.NIC{nic("tap0", macA, "10.0.0.1")},
 	})))
-	other := w.made(w.CreateGroup(t.Context(), gabion.Group{Organization: "another", Name: "g"}))
+	another := w.organization("another", "hv1")
+	other := w.made(w.CreateGroup(t.Context(), gabion.Group{Organization: another, Name: "g"}))
 	err := only(w.CreateInstance(t.Context(), gabion.Instance{
-		Organization: "another", Name: "mine", Host: "hv1", Groups: []string{other}, NICs: []gabion.NIC{nic("tap0", macA, "10.0.0.1")},
+		Organization: another, Name: "mine", Host: "hv1", Groups: []string{other}, NICs: []gabion.NIC{nic("tap0", macA, "10.0.0.1")},
 	}))
 	refused(t, err, gabion.CodeConflict, "tap0")
 	if got, want := err.Error(), "interface tap0 of host hv1 is taken"; got != want {
@@ -124,7 +125,7 @@ func TestAttachAndDetach(t *testing.T) {
 	for n := range gabion.MaxGroupsPerInstance - 1 {
 		must(t, only(w.AttachGroup(ctx, w.org, vm, w.group(fmt.Sprint("g", n)), true)))
 	}
-	refused(t, only(w.AttachGroup(ctx, w.org, vm, db, true)), gabion.CodeConflict, "16")
+	refused(t, only(w.AttachGroup(ctx, w.org, vm, db, true)), gabion.CodeLimit, "16 of 16")
 }
 
 // Nobody knows whether it runs: then it does.

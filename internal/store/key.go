@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -17,6 +18,8 @@ const (
 	bootstrapKey = root + "meta/bootstrap"
 
 	organizationPrefix = root + "organization/"
+	operatorPrefix     = root + "operator-key/"
+	sessionPrefix      = root + "session/"
 	hostPrefix         = root + "host/"
 	statusPrefix       = root + "host-status/"
 	tokenPrefix        = root + "token/"
@@ -58,7 +61,16 @@ func hostInstanceKey(host, instance string) string { return hostInstancePrefix(h
 func interfaceKey(host, name string) string        { return root + "interface/" + host + "/" + name }
 
 func tokenKey(hash [32]byte) string { return tokenPrefix + hex.EncodeToString(hash[:]) }
-func apiKeyKey(id string) string    { return root + "key/" + id }
+
+func organizationNameKey(name string) string { return root + "organization-name/" + name }
+func apiKeyKey(org, id string) string        { return orgKey(org, "key", id) }
+func keyUsedKey(org, id string) string       { return orgKey(org, "key-used", id) }
+func keyIndexKey(id string) string           { return root + "key/" + id }
+func operatorKey(id string) string           { return operatorPrefix + id }
+func sessionKey(hash [32]byte) string        { return sessionPrefix + hex.EncodeToString(hash[:]) }
+func auditHeadKey(log string) string         { return orgKey(log, "audit-head") }
+func auditKey(log string, n int64) string    { return orgKey(log, "audit", fmt.Sprintf("%016d", n)) }
+func replayPrefix(log string) string         { return orgKey(log, "replay", "") }
 
 // place is where a key stands in the layout.
 type place struct {

@@ -45,31 +45,131 @@ func decodeOperation(kv *mvccpb.KeyValue) (gabion.Operation, error) {
 
 // Kinds of subjects of operations.
 const (
-	groupKind    = "security-group"
-	instanceKind = "instance"
+	groupKind        = "security-group"
+	instanceKind     = "instance"
+	organizationKind = "organization"
+	keyKind          = "api-key"
+	hostKind         = "host"
 )
 
-// change makes a transaction with the record of its operation in it.
-func (s *Store) change(ctx context.Context, org, command, kind, subject string, build func(*txn) error) (gabion.Operation, error) {
-	op := gabion.Operation{
-		ID: uuid.NewString(), Organization: org, State: gabion.OperationPending,
-		Command: command, Kind: kind, Subject: subject, Created: now(),
+// command is one change: what is asked for, and of what.
+type command struct {
+	org     string // whose objects it changes and whose log tells of it; InstallationLog above organizations
+	name    string // as the contract calls it
+	kind    string // of the subject
+	subject string
+	// What the change will ask for, as far as that is known before: then it is all
+	// read in one go.
+	reads  []string
+	counts []string // prefixes whose keys it counts
+}
+
+// state is the one that an operation begins with: what concerns no host has been
+// done when it is stored.
+func (c command) state() gabion.OperationState {
+	if c.kind == groupKind || c.kind == instanceKind {
+		return gabion.OperationPending
 	}
-	key := operationKey(org, op.ID)
-	revision, err := s.insist(ctx, func(t *txn) error {
+	return gabion.OperationSuccess
+}
+
+// change makes a transaction with the record of its operation and that of the
+// audit log in it. One that was made before, by the signature of its request, is
+// not made again: its operation is returned.
+func (s *Store) change(ctx context.Context, c command, build func(*txn) error) (gabion.Operation, error) {
+	made, err := s.make(ctx, c, build)
+	if err != nil {
+		return gabion.Operation{}, classed(err, c.name)
+	}
+	if made.earlier != nil {
+		return s.Operation(ctx, made.earlier.Organization, made.earlier.ID)
+	}
+	return made.op, nil
+}
+
+// made is what became of a command.
+type made struct {
+	op      gabion.Operation
+	earlier *holder // the operation of the same request, if that was made before
+}
+
+func (s *Store) make(ctx context.Context, c command, build func(*txn) error) (made, error) {
+	home, err := s.home(ctx, c)
+	if err != nil {
+		return made{}, err
+	}
+	leave, err := s.lanes.enter(ctx, c.org)
+	if err != nil {
+		return made{}, err
+	}
+	defer leave()
+	m := made{op: gabion.Operation{
+		ID: uuid.NewString(), Organization: home, State: c.state(),
+		Command: c.name, Kind: c.kind, Subject: c.subject, Created: now(),
+	}}
+	key := operationKey(home, m.op.ID)
+	revision, err := s.insist(ctx, func(t *txn) (err error) {
+		if m.earlier, err = t.begin(c); err != nil || m.earlier != nil {
+			return err
+		}
 		if err := build(t); err != nil {
 			return err
 		}
-		return t.put(key, operationOf(op))
+		if err := t.finish(c, m.op); err != nil {
+			return err
+		}
+		return t.put(key, operationOf(m.op))
 	})
 	if errors.Is(err, errUnanswered) {
 		revision, err = s.wasMade(ctx, key, err)
 	}
-	if err != nil {
-		return gabion.Operation{}, classed(err, command)
+	m.op.Revision = revision
+	return m, err
+}
+
+// home is the organization that has the operation of the command: its own, or for
+// what is above organizations the one of whoever asks.
+func (s *Store) home(ctx context.Context, c command) (string, error) {
+	if c.org != gabion.InstallationLog {
+		return c.org, nil
 	}
-	op.Revision = revision
-	return op, nil
+	if org := gabion.ActorOf(ctx).Organization; org != "" {
+		return org, nil
+	}
+	born, err := s.born(ctx)
+	return born.Organization, err
+}
+
+// begin reads what the command needs, refuses it if its organization is gone, and
+// returns the operation of the same request if that was made before.
+func (t *txn) begin(c command) (earlier *holder, err error) {
+	asks := t.reading(append(c.reads, auditHeadKey(c.org)))
+	if c.org != gabion.InstallationLog {
+		asks = append(asks, t.reading([]string{organizationKey(c.org)})...)
+	}
+	asks = append(asks, t.counting(c.counts)...)
+	actor := gabion.ActorOf(t.ctx)
+	asks = append(asks, t.askingReplay(c, actor)...)
+	if err := t.ask(asks); err != nil {
+		return nil, err
+	}
+	if earlier, err := t.replayed(c, actor); err != nil || earlier != nil {
+		return earlier, err
+	}
+	if c.org != gabion.InstallationLog {
+		_, err = t.organization(c.org)
+	}
+	return nil, err
+}
+
+// finish adds what every command leaves behind: its record in the audit log, and
+// the claim of its request.
+func (t *txn) finish(c command, op gabion.Operation) error {
+	actor := gabion.ActorOf(t.ctx)
+	if err := t.claimReplay(c, actor, op); err != nil {
+		return err
+	}
+	return t.recordChange(c, op, actor)
 }
 
 // wasMade asks what became of a change that got no answer: if the record of its

@@ -21,10 +21,16 @@ func (s *Store) PrimaryGroup(ctx context.Context, org string) (string, error) {
 
 // SetPrimaryGroup makes the group the primary one.
 func (s *Store) SetPrimaryGroup(ctx context.Context, org, id string) (gabion.Operation, error) {
-	return s.change(ctx, org, "make-primary-security-group", groupKind, id, func(t *txn) error {
-		if _, err := t.group(org, id); err != nil {
+	return s.change(ctx, ofGroup(org, "make-primary-security-group", id, primaryKey(org)), func(t *txn) error {
+		g, err := t.group(org, id)
+		if err != nil {
 			return err
 		}
+		old, err := t.primaryGroup(org)
+		if err != nil {
+			return err
+		}
+		t.before, t.after = referenceWords{old}, referenceWords{g.ID}
 		return t.put(primaryKey(org), holder{ID: id})
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -24,12 +25,33 @@ func (s *Store) get(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
 	return reply.Kvs[0], nil
 }
 
+// gets reads keys as they are at one moment; nil for those that are not there.
+func (s *Store) gets(ctx context.Context, keys ...string) ([]*mvccpb.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ops := make([]clientv3.Op, len(keys))
+	for i, key := range keys {
+		ops[i] = clientv3.OpGet(key)
+	}
+	reply, err := s.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return nil, classed(err, "read "+keys[0])
+	}
+	found := make([]*mvccpb.KeyValue, len(keys))
+	for i, r := range reply.Responses {
+		if kvs := r.GetResponseRange().Kvs; len(kvs) > 0 {
+			found[i] = kvs[0]
+		}
+	}
+	return found, nil
+}
+
 // scan calls visit for each key below prefix, all of them as they were at
 // revision, or at one newest revision if that is 0. It returns that revision.
-func (s *Store) scan(ctx context.Context, prefix string, revision int64, visit func(*mvccpb.KeyValue)) (int64, error) {
+func (s *Store) scan(ctx context.Context, prefix string, revision int64, visit func(*mvccpb.KeyValue), options ...clientv3.OpOption) (int64, error) {
 	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
 	for {
-		reply, err := s.page(ctx, from, end, revision)
+		reply, err := s.page(ctx, from, end, revision, options)
 		if err != nil {
 			return 0, classed(err, "read "+prefix)
 		}
@@ -46,8 +68,9 @@ func (s *Store) scan(ctx context.Context, prefix string, revision int64, visit f
 	}
 }
 
-func (s *Store) page(ctx context.Context, from, end string, revision int64) (*clientv3.GetResponse, error) {
+func (s *Store) page(ctx context.Context, from, end string, revision int64, options []clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(pageSize))
+	options = append(slices.Clone(options), clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(pageSize))
+	return s.client.Get(ctx, from, options...)
 }

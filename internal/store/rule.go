@@ -138,6 +138,35 @@ func (s *Store) rules(ctx context.Context, prefix string) ([]gabion.Rule, error)
 
 // AddRules adds all of the rules to the group, or none. A rule gets an id if it has none.
 func (s *Store) AddRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) {
+	rules, err := newRules(group, rules)
+	if err != nil {
+		return gabion.Operation{}, err
+	}
+	name := "add-rule-to-security-group"
+	if len(rules) > 1 {
+		name = "add-rules-to-security-group"
+	}
+	c := ofGroup(org, name, group, keysOfRules(org, rules)...)
+	c.counts = []string{rulesOf(org, group)}
+	return s.change(ctx, c, func(t *txn) error {
+		g, err := t.group(org, group)
+		if err != nil {
+			return err
+		}
+		have, err := t.count(rulesOf(org, group))
+		if err != nil {
+			return err
+		}
+		if err := t.roomForRules(g, have, len(rules)); err != nil {
+			return err
+		}
+		t.after = rulesSaid(rules)
+		return t.addRules(org, rules)
+	})
+}
+
+// newRules are the rules as the group is to have them, if they are valid.
+func newRules(group string, rules []gabion.Rule) ([]gabion.Rule, error) {
 	rules = slices.Clone(rules)
 	for i := range rules {
 		r := &rules[i]
@@ -146,23 +175,35 @@ func (s *Store) AddRules(ctx context.Context, org, group string, rules []gabion.
 			r.ID = uuid.NewString()
 		}
 		if !isID(r.ID) {
-			return gabion.Operation{}, gabion.Invalid("id", "%q is not an id", r.ID)
+			return nil, gabion.Invalid("id", "%q is not an id", r.ID)
 		}
 		if err := r.Validate(); err != nil {
-			return gabion.Operation{}, err
+			return nil, err
 		}
 	}
-	return s.change(ctx, org, "add-rule-to-security-group", groupKind, group, func(t *txn) error {
-		if _, err := t.group(org, group); err != nil {
+	return rules, nil
+}
+
+// keysOfRules are the keys that addRules asks for, so that they are read in one go.
+func keysOfRules(org string, rules []gabion.Rule) []string {
+	keys := make([]string, 0, 3*len(rules))
+	for i := range rules {
+		r := &rules[i]
+		keys = append(keys, ruleKey(org, r.Group, r.ID), equalRuleKey(org, r.Group, r.Key()))
+		if isID(r.Peer.Group) {
+			keys = append(keys, groupKey(org, r.Peer.Group))
+		}
+	}
+	return keys
+}
+
+func (t *txn) addRules(org string, rules []gabion.Rule) error {
+	for i := range rules {
+		if err := t.addRule(org, &rules[i], i); err != nil {
 			return err
 		}
-		for i := range rules {
-			if err := t.addRule(org, &rules[i], i); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
@@ -191,7 +232,11 @@ func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
 
 // DeleteRule deletes one rule of the group.
 func (s *Store) DeleteRule(ctx context.Context, org, group, id string) (gabion.Operation, error) {
-	return s.change(ctx, org, "delete-rule-from-security-group", groupKind, group, func(t *txn) error {
+	c := ofGroup(org, "delete-rule-from-security-group", group)
+	if isID(id) {
+		c.reads = append(c.reads, ruleKey(org, group, id))
+	}
+	return s.change(ctx, c, func(t *txn) error {
 		if _, err := t.group(org, group); err != nil {
 			return err
 		}
@@ -199,11 +244,16 @@ func (s *Store) DeleteRule(ctx context.Context, org, group, id string) (gabion.O
 		if err != nil {
 			return err
 		}
-		if names := namedGroup(&r); names != "" {
-			t.delete(ruleUsePrefix(org, names, group) + id)
-		}
-		t.delete(equalRuleKey(org, group, r.Key()))
-		t.delete(ruleKey(org, group, id))
+		t.before = rulesSaid([]gabion.Rule{r})
+		t.deleteRule(org, &r)
 		return nil
 	})
+}
+
+func (t *txn) deleteRule(org string, r *gabion.Rule) {
+	if names := namedGroup(r); names != "" {
+		t.delete(ruleUsePrefix(org, names, r.Group) + r.ID)
+	}
+	t.delete(equalRuleKey(org, r.Group, r.Key()))
+	t.delete(ruleKey(org, r.Group, r.ID))
 }

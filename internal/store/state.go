@@ -48,14 +48,20 @@ func (t *txn) state(i *gabion.Instance) (state gabion.InstanceState, known bool,
 
 // SetState stores the state of an instance.
 func (s *Store) SetState(ctx context.Context, org, instance string, state gabion.InstanceState) (gabion.Operation, error) {
-	command := "stop-instance"
+	name := "stop-instance"
 	if state == gabion.Running {
-		command = "start-instance"
+		name = "start-instance"
 	}
-	return s.change(ctx, org, command, instanceKind, instance, func(t *txn) error {
-		if _, err := t.instance(org, instance); err != nil {
+	return s.change(ctx, ofInstance(org, name, instance, stateKey(org, instance)), func(t *txn) error {
+		i, err := t.instance(org, instance)
+		if err != nil {
 			return err
 		}
+		old, _, err := t.state(&i)
+		if err != nil {
+			return err
+		}
+		t.before, t.after = stateWords{instance, old}, stateWords{instance, state}
 		return t.put(stateKey(org, instance), stateRecord{state})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,7 +31,11 @@ type Store struct {
 	client *clientv3.Client
 	sealer *Sealer
 	log    *slog.Logger
+	lanes  lanes
+	keys   sync.Map // organization of an API key, by its id: that never changes
 	poison poisonList
+
+	denials *denials
 }
 
 // Connect opens the store. It refuses one that another version of the schema has
@@ -49,13 +54,15 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{client: client, sealer: c.Sealer, log: c.Log}
 	if err := s.checkSchema(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to etcd at %s: %w", strings.Join(c.Endpoints, ", "), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("connect to etcd at %s: %w", strings.Join(c.Endpoints, ", "), err), client.Close())
 	}
+	s.denials = newDenials(c.Log, s.recordDenials)
 	return s, nil
 }
 
-// Close ends all calls and watches.
+// Close writes what waits to be written, and ends all calls and watches.
 func (s *Store) Close() error {
+	s.denials.close()
 	return s.client.Close()
 }
 

@@ -80,6 +80,12 @@ func (w *world) instance(name string, groups ...string) string {
 	return w.made(w.CreateInstance(w.t.Context(), gabion.Instance{Organization: w.org, Name: name, Groups: groups}))
 }
 
+// organization makes another organization that may use the hosts.
+func (w *world) organization(name string, hosts ...string) string {
+	w.t.Helper()
+	return w.made(w.CreateOrganization(w.t.Context(), gabion.Organization{Name: name, Hosts: hosts}))
+}
+
 // host joins a host.
 func (w *world) host(name string) {
 	w.t.Helper()

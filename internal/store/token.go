@@ -42,20 +42,25 @@ func (s *Store) CreateJoinToken(ctx context.Context, token gabion.JoinToken) err
 	if err != nil {
 		return err
 	}
-	_, err = s.transact(ctx, "create join token", func(t *txn) error {
+	c := installation("create-host-token", hostKind, token.Host)
+	made, err := s.make(ctx, c, func(t *txn) error {
 		for _, key := range expired {
 			t.delete(key)
 		}
+		t.after = hostWords{Name: token.Host, Expires: token.Expires.UTC()}
 		return t.put(tokenKey(token.Hash), tokenRecord{Host: token.Host, Expires: token.Expires})
 	})
-	return err
+	if err == nil && made.earlier != nil {
+		return gabion.Conflict("this request made a join token before, which is shown once: ask for another with a new request")
+	}
+	return classed(err, c.name)
 }
 
 // RedeemJoinToken uses up the token of that hash, and lets the host join that it
 // was made for: it exists from then on, and is known by the certificate (SHA-256)
 // alone. Those of an earlier join are good for nothing any more.
 func (s *Store) RedeemJoinToken(ctx context.Context, host string, hash [32]byte, at time.Time, certificate [32]byte) error {
-	_, err := s.transact(ctx, "redeem join token", func(t *txn) error {
+	_, err := s.change(ctx, installation("join-host", hostKind, host, tokenKey(hash)), func(t *txn) error {
 		kv, err := t.get(tokenKey(hash))
 		if err != nil {
 			return err
@@ -72,6 +77,7 @@ func (s *Store) RedeemJoinToken(ctx context.Context, host string, hash [32]byte,
 		case token.Host != host:
 			return gabion.Forbidden("the join token was altered: it is for another host than it says")
 		}
+		t.after = hostWords{Name: host}
 		t.delete(tokenKey(hash))
 		return t.admit(host, certificate)
 	})

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -27,28 +29,59 @@ type txn struct {
 	guards []clientv3.Cmp
 	writes []clientv3.Op
 	claims map[string]holder // what this transaction itself claims, by key
+	counts map[string]int64  // of keys, by prefix
+
+	before, after any // what the record of the change says that it changed
+}
+
+// ask is one question to etcd, and what to do with the answer.
+type ask struct {
+	op   clientv3.Op
+	take func(*etcdserverpb.RangeResponse)
 }
 
 // read fetches keys that are not known yet, and guards them.
-func (t *txn) read(keys ...string) error {
-	var ops []clientv3.Op
-	var asked []string
+func (t *txn) read(keys ...string) error { return t.ask(t.reading(keys)) }
+
+func (t *txn) reading(keys []string) []ask {
+	var asks []ask
 	for _, key := range keys {
-		if _, known := t.seen[key]; !known {
-			t.seen[key] = nil
-			ops, asked = append(ops, clientv3.OpGet(key)), append(asked, key)
+		if _, known := t.seen[key]; known {
+			continue
 		}
+		t.seen[key] = nil
+		asks = append(asks, ask{clientv3.OpGet(key), func(r *etcdserverpb.RangeResponse) { t.saw(key, r.Kvs) }})
 	}
-	for len(ops) > 0 {
-		n := min(len(ops), readBatch)
-		reply, err := t.client.Txn(t.ctx).Then(ops[:n]...).Commit()
+	return asks
+}
+
+// counting asks how many keys there are below prefixes. It does not guard that:
+// whoever counts guards something that each change of the count changes.
+func (t *txn) counting(prefixes []string) []ask {
+	var asks []ask
+	for _, prefix := range prefixes {
+		asks = append(asks, ask{
+			clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithCountOnly()),
+			func(r *etcdserverpb.RangeResponse) { t.counts[prefix] = r.Count },
+		})
+	}
+	return asks
+}
+
+// ask puts questions in as few calls as etcd allows.
+func (t *txn) ask(asks []ask) error {
+	for batch := range slices.Chunk(asks, readBatch) {
+		ops := make([]clientv3.Op, len(batch))
+		for i := range batch {
+			ops[i] = batch[i].op
+		}
+		reply, err := t.client.Txn(t.ctx).Then(ops...).Commit()
 		if err != nil {
 			return err
 		}
-		for i, key := range asked[:n] {
-			t.saw(key, reply.Responses[i].GetResponseRange().Kvs)
+		for i, a := range batch {
+			a.take(reply.Responses[i].GetResponseRange())
 		}
-		ops, asked = ops[n:], asked[n:]
 	}
 	return nil
 }
@@ -126,7 +159,7 @@ func (s *Store) insist(ctx context.Context, build func(*txn) error) (int64, erro
 var errUnanswered = errors.New("no answer to a transaction")
 
 func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision int64, made bool, err error) {
-	t := &txn{ctx: ctx, client: s.client, seen: map[string]*mvccpb.KeyValue{}, claims: map[string]holder{}}
+	t := &txn{ctx: ctx, client: s.client, seen: map[string]*mvccpb.KeyValue{}, claims: map[string]holder{}, counts: map[string]int64{}}
 	if err := build(t); err != nil {
 		return 0, false, err
 	}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/gabion/gabion"
+)
+
+// auditRecord has the entry as it was hashed: JSON without spaces, byte for byte.
+type auditRecord struct {
+	Entry    json.RawMessage `json:"entry"`
+	Previous string          `json:"previous"`
+	Hash     string          `json:"hash"`
+}
+
+// auditHead is where a log ends.
+type auditHead struct {
+	Sequence int64  `json:"sequence"`
+	Hash     string `json:"hash"`
+}
+
+func decodeHead(kv *mvccpb.KeyValue) (auditHead, error) {
+	if kv == nil {
+		return auditHead{Hash: gabion.AuditGenesis}, nil
+	}
+	var h auditHead
+	if err := json.Unmarshal(kv.Value, &h); err != nil {
+		return auditHead{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	return h, nil
+}
+
+// decodeAudit reads a record. One that is not what was written comes back as far as
+// it can be read, so that VerifyAudit finds it.
+func decodeAudit(kv *mvccpb.KeyValue) gabion.AuditRecord {
+	record := gabion.AuditRecord{Revision: kv.CreateRevision}
+	var stored auditRecord
+	if json.Unmarshal(kv.Value, &stored) != nil {
+		record.Content = string(kv.Value)
+	} else {
+		record.Content, record.Previous, record.Hash = string(stored.Entry), stored.Previous, stored.Hash
+		_ = json.Unmarshal(stored.Entry, &record.AuditEntry)
+	}
+	// What its key says: an entry that says otherwise does not belong there.
+	_, _ = fmt.Sscanf(placeOf(kv.Key).rest, "%d", &record.Sequence)
+	return record
+}
+
+// recordChange writes what the change does into its log.
+func (t *txn) recordChange(c command, op gabion.Operation, actor gabion.Actor) error {
+	before, err := words(t.before)
+	if err != nil {
+		return err
+	}
+	after, err := words(t.after)
+	if err != nil {
+		return err
+	}
+	e := gabion.AuditEntry{
+		Time: op.Created, Request: actor.Request, Key: actor.Key, KeyName: actor.KeyName,
+		Action: c.name, Subject: c.subject, Operation: op.ID, Before: before, After: after,
+	}
+	if actor.Remote.IsValid() {
+		e.Remote = actor.Remote.String()
+	}
+	return t.record(c.org, e)
+}
+
+// record appends entries to a log. Its head is read and written by all who do.
+func (t *txn) record(log string, entries ...gabion.AuditEntry) error {
+	kv, err := t.get(auditHeadKey(log))
+	if err != nil {
+		return err
+	}
+	head, err := decodeHead(kv)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		e.Sequence, e.Log = head.Sequence+1, log
+		content, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode audit record: %w", err)
+		}
+		hash := gabion.AuditHash(head.Hash, string(content))
+		if err := t.put(auditKey(log, e.Sequence), auditRecord{Entry: content, Previous: head.Hash, Hash: hash}); err != nil {
+			return err
+		}
+		head = auditHead{Sequence: e.Sequence, Hash: hash}
+	}
+	return t.put(auditHeadKey(log), head)
+}
+
+// Audit is a page of a log, newest first, of records before the sequence number; 0:
+// the newest.
+func (s *Store) Audit(ctx context.Context, log string, before int64, limit int) ([]gabion.AuditRecord, error) {
+	if !isID(log) {
+		return nil, gabion.NotFound("audit log", log)
+	}
+	if before == 0 {
+		s.denials.flush(ctx) // so that nobody misses what he has just seen refused
+		kv, err := s.get(ctx, auditHeadKey(log))
+		if err != nil {
+			return nil, err
+		}
+		head, err := decodeHead(kv)
+		if err != nil {
+			return nil, err
+		}
+		before = head.Sequence + 1
+	}
+	return s.auditPage(ctx, log, before, limit)
+}
+
+// auditPage finds the page by its keys: there is no gap between them.
+func (s *Store) auditPage(ctx context.Context, log string, before int64, limit int) ([]gabion.AuditRecord, error) {
+	from := max(1, before-int64(limit))
+	if limit < 1 || before <= from {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	reply, err := s.client.Get(ctx, auditKey(log, from), clientv3.WithRange(auditKey(log, before)),
+		clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	if err != nil {
+		return nil, classed(err, "read audit log")
+	}
+	records := make([]gabion.AuditRecord, len(reply.Kvs))
+	for i, kv := range reply.Kvs {
+		records[i] = decodeAudit(kv)
+	}
+	return records, nil
+}

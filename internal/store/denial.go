@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gabion/gabion"
+)
+
+// Who is denied something may try a million times. So a log gets, each minute and
+// from each server, one record of the first denial of a kind and one of how often it
+// happened after that, of so many kinds at most, and one of all others together.
+
+const (
+	denialWindow = time.Minute
+	// deniedKinds is how many kinds of denials a log tells apart within a window.
+	deniedKinds = 20
+	// flushPatience is how long writing them may take, also when the store closes.
+	flushPatience = time.Second
+)
+
+// denied is a kind of denial.
+type denied struct{ log, key, remote, action string }
+
+// denials are those that are not written yet, and what was written in this window.
+type denials struct {
+	write func(ctx context.Context, log string, entries []gabion.AuditEntry) error
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	kinds   map[string]int // by log, that were told apart in the window
+	waiting map[denied]*waiting
+
+	wake    chan struct{}
+	done    chan struct{} // closed when run has ended
+	stop    context.CancelFunc
+	writing sync.Mutex // held by whoever writes: a flush waits for the one before
+}
+
+// newDenials starts the task that writes denials.
+func newDenials(log *slog.Logger, write func(context.Context, string, []gabion.AuditEntry) error) *denials {
+	ctx, stop := context.WithCancel(context.Background())
+	d := &denials{
+		write: write, log: log, kinds: map[string]int{}, waiting: map[denied]*waiting{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}), stop: stop,
+	}
+	go d.run(ctx)
+	return d
+}
+
+// close writes what is left.
+func (d *denials) close() {
+	d.stop()
+	<-d.done
+}
+
+// waiting is what is to be written of one kind.
+type waiting struct {
+	entry gabion.AuditEntry // the last of them; its Count is how many
+	ripe  bool              // to be written at once and not at the end of the window
+}
+
+// Deny adds a denial to a log. It returns at once: the record is written soon, or
+// when the store closes. A server that is killed loses those of the last minute.
+func (s *Store) Deny(_ context.Context, e gabion.AuditEntry) error {
+	if !isID(e.Log) {
+		return gabion.NotFound("audit log", e.Log)
+	}
+	e.Denied, e.Time, e.Before, e.After = true, now(), nil, nil
+	s.denials.add(e)
+	return nil
+}
+
+func (d *denials) add(e gabion.AuditEntry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kind := denied{e.Log, e.Key, e.Remote, e.Action}
+	w, known := d.waiting[kind]
+	if !known && d.kinds[e.Log] >= deniedKinds {
+		kind = denied{log: e.Log}
+		e = gabion.AuditEntry{Log: e.Log, Time: e.Time, Action: "others", Denied: true, Message: "denials of more kinds than are told apart"}
+		w, known = d.waiting[kind]
+	}
+	if !known {
+		d.kinds[e.Log]++
+		w = &waiting{ripe: true}
+		d.waiting[kind] = w
+	}
+	count := w.entry.Count + 1
+	w.entry = e
+	w.entry.Count = count
+	if w.ripe {
+		d.poke()
+	}
+}
+
+func (d *denials) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// run writes denials until ctx ends, and then what is left of them.
+func (d *denials) run(ctx context.Context) {
+	defer close(d.done)
+	window := time.NewTicker(denialWindow)
+	defer window.Stop()
+	for {
+		select {
+		case <-d.wake:
+			d.flush(ctx)
+		case <-window.C:
+			d.turn(ctx)
+		case <-ctx.Done():
+			d.turn(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+// turn writes all, and begins a new window.
+func (d *denials) turn(ctx context.Context) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	d.mu.Lock()
+	taken := map[string][]gabion.AuditEntry{}
+	for kind, w := range d.waiting {
+		if w.entry.Count > 0 {
+			taken[kind.log] = append(taken[kind.log], w.entry)
+		}
+	}
+	clear(d.waiting)
+	clear(d.kinds)
+	d.mu.Unlock()
+	d.writeAll(ctx, taken)
+}
+
+// flush writes the first denial of each kind.
+func (d *denials) flush(ctx context.Context) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	d.mu.Lock()
+	taken := map[string][]gabion.AuditEntry{}
+	for kind, w := range d.waiting {
+		if w.ripe {
+			taken[kind.log] = append(taken[kind.log], w.entry)
+			w.ripe, w.entry = false, gabion.AuditEntry{}
+		}
+	}
+	d.mu.Unlock()
+	d.writeAll(ctx, taken)
+}
+
+// writeAll writes what was taken. What can't be written is lost, and counted in our
+// own log: keeping it would let an outage fill the memory.
+func (d *denials) writeAll(ctx context.Context, taken map[string][]gabion.AuditEntry) {
+	for _, log := range slices.Sorted(maps.Keys(taken)) {
+		entries := taken[log]
+		slices.SortFunc(entries, func(a, b gabion.AuditEntry) int { return a.Time.Compare(b.Time) })
+		ctx, cancel := context.WithTimeout(ctx, flushPatience)
+		if err := d.write(ctx, log, entries); err != nil {
+			d.log.Error("denials can't be recorded in the audit log", "log", log, "records", len(entries), "error", err)
+		}
+		cancel()
+	}
+}
+
+// recordDenials appends to a log what was denied.
+func (s *Store) recordDenials(ctx context.Context, log string, entries []gabion.AuditEntry) error {
+	leave, err := s.lanes.enter(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = s.transact(ctx, "record denials", func(t *txn) error { return t.record(log, entries...) })
+	return err
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+
+	"github.com/gabion/gabion"
+)
+
+// ReplaceRules makes the group's rules those given, in one transaction. A rule that
+// the group has already keeps its id and its place, and gets the description given.
+func (s *Store) ReplaceRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) {
+	rules, err := newRules(group, rules)
+	if err != nil {
+		return gabion.Operation{}, err
+	}
+	if err := refuseEqual(rules); err != nil {
+		return gabion.Operation{}, err
+	}
+	return s.change(ctx, ofGroup(org, "replace-rules-of-security-group", group), func(t *txn) error {
+		g, err := t.group(org, group)
+		if err != nil {
+			return err
+		}
+		if err := t.roomForRules(g, 0, len(rules)); err != nil {
+			return err
+		}
+		old, err := t.rulesOf(org, group)
+		if err != nil {
+			return err
+		}
+		return t.replaceRules(org, old, rules)
+	})
+}
+
+// refuseEqual refuses rules of which two are equal.
+func refuseEqual(rules []gabion.Rule) error {
+	seen := map[string]bool{}
+	for i := range rules {
+		key := rules[i].Key()
+		if seen[key] {
+			return gabion.Conflict("two of the rules are equal (%s): give each once", key)
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+// rulesOf are the group's rules by their canonical keys.
+func (t *txn) rulesOf(org, group string) (map[string]storedRule, error) {
+	kvs, err := t.list(rulesOf(org, group))
+	if err != nil {
+		return nil, err
+	}
+	rules := make(map[string]storedRule, len(kvs))
+	for _, kv := range kvs {
+		r, err := decodeStoredRule(kv)
+		if err != nil {
+			return nil, err
+		}
+		rules[r.Key()] = r
+	}
+	return rules, nil
+}
+
+func (t *txn) replaceRules(org string, old map[string]storedRule, rules []gabion.Rule) error {
+	var added, removed, before, after []gabion.Rule
+	for _, r := range rules {
+		has, had := old[r.Key()]
+		delete(old, r.Key())
+		switch {
+		case !had:
+			added = append(added, r)
+		case has.Description != r.Description:
+			before = append(before, has.Rule)
+			has.Description = r.Description
+			after = append(after, has.Rule)
+			if err := t.put(ruleKey(org, r.Group, has.ID), ruleOf(has.Rule, has.place)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range old {
+		removed = append(removed, r.Rule)
+		t.deleteRule(org, &r.Rule)
+	}
+	t.before, t.after = rulesSaid(append(before, removed...)), rulesSaid(append(after, added...))
+	if err := t.read(keysOfRules(org, added)...); err != nil {
+		return err
+	}
+	return t.addRules(org, added)
+}
