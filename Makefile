@@ -10,7 +10,7 @@ COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree
 
 # Debian packages that targets install if they are missing: compilers, guests, rivals.
 CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
-TEST_TOOLS  := qemu-system-x86 nftables systemd
+TEST_TOOLS  := qemu-system-x86 nftables systemd curl jq openssl
 BENCH_TOOLS := iptables ipset nftables
 
 # Debian's cloud kernel, which real guests boot.

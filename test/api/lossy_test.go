@@ -27,25 +27,32 @@ var errCut = errors.New("the connection is cut")
 
 func (r *running) lossy(t *testing.T, status int) *lossy {
 	t.Helper()
+	l := &lossy{status: status, changes: map[string][]string{}}
+	way := r.relay(t)
+	way.ModifyResponse = l.lose
+	server := httptest.NewServer(way)
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	return l
+}
+
+// relay passes requests on to the server and holds each answer against the contract.
+func (r *running) relay(t *testing.T) *httputil.ReverseProxy {
+	t.Helper()
 	target, err := url.Parse(strings.TrimSuffix(r.endpoint, "/v2"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lossy{status: status, changes: map[string][]string{}}
-	server := httptest.NewServer(&httputil.ReverseProxy{
-		Transport:      r.http.Transport,
-		Rewrite:        func(p *httputil.ProxyRequest) { p.SetURL(target) },
-		ModifyResponse: l.lose,
+	return &httputil.ReverseProxy{
+		Transport: r.http.Transport,
+		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(target) },
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
 			if !errors.Is(err, errCut) {
 				t.Errorf("pass a request on: %v", err)
 			}
 			panic(http.ErrAbortHandler)
 		},
-	})
-	t.Cleanup(server.Close)
-	l.url = server.URL
-	return l
+	}
 }
 
 func (l *lossy) lose(resp *http.Response) error {
