@@ -47,9 +47,12 @@ func isChange(r *http.Request) bool {
 type replays struct {
 	mu       sync.Mutex
 	entries  map[[sha256.Size]byte]*replayed
-	expiring map[int64][][sha256.Size]byte // by Unix time
-	swept    int64                         // Unix time: what expired before is gone
+	expiring map[int64]signatures // of the entries, by Unix time
+	swept    int64                // Unix time: what expired before is gone
 }
+
+// signatures is a set of them.
+type signatures map[[sha256.Size]byte]struct{}
 
 // replayed is a change that is being made, or was.
 type replayed struct {
@@ -60,7 +63,7 @@ type replayed struct {
 func newReplays() *replays {
 	return &replays{
 		entries:  map[[sha256.Size]byte]*replayed{},
-		expiring: map[int64][][sha256.Size]byte{},
+		expiring: map[int64]signatures{},
 	}
 }
 
@@ -101,7 +104,10 @@ func (p *replays) entry(c *caller) (entry *replayed, first bool, err error) {
 	entry = &replayed{done: make(chan struct{})}
 	p.entries[c.signature] = entry
 	at := c.expires.Unix()
-	p.expiring[at] = append(p.expiring[at], c.signature)
+	if p.expiring[at] == nil {
+		p.expiring[at] = signatures{}
+	}
+	p.expiring[at][c.signature] = struct{}{}
 	return entry, true, nil
 }
 
@@ -123,6 +129,7 @@ func (p *replays) forget(c *caller) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.entries, c.signature)
+	delete(p.expiring[c.expires.Unix()], c.signature)
 }
 
 // sweep drops what expired. Nobody can send it again: its signature is refused.
@@ -131,11 +138,11 @@ func (p *replays) sweep(now int64) {
 		return
 	}
 	p.swept = now
-	for at, signatures := range p.expiring { // some 600 seconds
+	for at, expired := range p.expiring { // some 600 seconds
 		if at >= now {
 			continue
 		}
-		for _, signature := range signatures {
+		for signature := range expired {
 			delete(p.entries, signature)
 		}
 		delete(p.expiring, at)
