@@ -23,8 +23,10 @@ type Service struct {
 
 // Decision is what one end says of a new connection.
 type Decision struct {
-	Reason gabion.Reason
-	Rule   *gabion.Rule // that admits it; nil if none was needed or none does
+	Reason  gabion.Reason
+	Rule    *gabion.Rule // that admits it; nil if none was needed or none does
+	Means   *Means       // how the rule came to mean the other end; nil without rule
+	Nearest []Near       // if rules deny it: those that differ least, best first
 }
 
 // Verdict is what the connection gets at this end.
@@ -54,12 +56,19 @@ func (e Explanation) Deciding() Decision {
 
 // Decide tells whether the instance's rules admit a new flow.
 func (v *View) Decide(i *gabion.Instance, q Question) Decision {
-	rules := v.rulesOf(i, v.membership())
+	members := v.membership()
+	rules := v.rulesOf(i, members)
 	if rules == nil {
 		return Decision{Reason: gabion.DropNoPolicy}
 	}
 	answer := rules.ask(q)
-	return Decision{Reason: answer.Reason, Rule: rules.rule(answer.Rule)}
+	d := Decision{Reason: answer.Reason, Rule: rules.rule(answer.Rule)}
+	if d.Rule != nil {
+		d.Means = v.means(d.Rule, i.Organization, q.Remote, members)
+	} else if d.Verdict() == gabion.Drop {
+		d.Nearest = rules.nearest(q)
+	}
+	return d
 }
 
 func (s *ruleset) rule(id string) *gabion.Rule {
@@ -114,30 +123,4 @@ func (w *World) viewFor(i *gabion.Instance, remote netip.Addr) *View {
 		}
 	}
 	return v
-}
-
-// Instance is the instance of that id, nil if there is none.
-func (w *World) Instance(id string) *gabion.Instance { return w.instances[id] }
-
-// Owners are the instances of the organization that own the address: one, unless
-// somebody wrote around the checks that keep addresses apart.
-func (w *World) Owners(organization string, address netip.Addr) []*gabion.Instance {
-	var owners []*gabion.Instance
-	for _, i := range w.instances {
-		if i.Organization == organization && owns(i, address) {
-			owners = append(owners, i)
-		}
-	}
-	return owners
-}
-
-func owns(i *gabion.Instance, address netip.Addr) bool {
-	for _, n := range i.NICs {
-		for _, a := range n.Addresses {
-			if a == address {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -20,6 +20,7 @@ type World struct {
 	rules     map[string]*gabion.Rule
 	instances map[string]*gabion.Instance
 	hosts     map[string]map[string]*gabion.Instance // by host and id
+	owners    map[organizationAddress][]*gabion.Instance
 }
 
 // groupIndex is who refers to a group, and which hosts need what of it.
@@ -45,6 +46,7 @@ func NewWorld() *World {
 		rules:     map[string]*gabion.Rule{},
 		instances: map[string]*gabion.Instance{},
 		hosts:     map[string]map[string]*gabion.Instance{},
+		owners:    map[organizationAddress][]*gabion.Instance{},
 	}
 }
 
@@ -229,6 +231,7 @@ func (t *touched) standing(i *gabion.Instance) {
 // place lets the instance take its place, or that of the one with its id.
 func (w *World) place(i *gabion.Instance) {
 	w.instances[i.ID] = i
+	w.own(i)
 	for _, id := range listed(i) {
 		w.group(id).members[i.ID] = i
 	}
@@ -243,6 +246,7 @@ func (w *World) place(i *gabion.Instance) {
 
 func (w *World) remove(i *gabion.Instance) {
 	delete(w.instances, i.ID)
+	w.disown(i)
 	for _, id := range listed(i) {
 		delete(w.group(id).members, i.ID)
 	}
