@@ -38,7 +38,6 @@ type api struct {
 	Config
 	replays *replays
 	limits  *limits
-	denials *denials
 	routes  chi.Routes
 }
 
@@ -49,7 +48,6 @@ var _ openapi.ServerInterface = (*api)(nil)
 func New(c Config) http.Handler {
 	router := chi.NewRouter()
 	a := &api{Config: c, replays: newReplays(), limits: newLimits(c.RateLimit), routes: router}
-	a.denials = newDenials(a.writeDenial)
 	router.NotFound(noRoute)
 	router.MethodNotAllowed(wrongMethod(router))
 	router.Get("/healthz", func(http.ResponseWriter, *http.Request) {})

@@ -102,38 +102,19 @@ func (a *api) createKey(ctx context.Context, r *http.Request, org string) (gabio
 
 func newKey(org string, body openapi.CreateAPIKeyRequest) (gabion.Key, error) {
 	key := gabion.Key{Organization: org, Name: body.Name, Operator: body.Operator}
-	if err := gabion.ValidateName("name", key.Name); err != nil {
-		return key, err
-	}
-	var err error
-	if key.Scopes, err = newScopes(body.Scopes); err != nil {
-		return key, err
+	for i, text := range body.Scopes {
+		scope, err := gabion.ParseScope(fmt.Sprintf("scopes[%d]", i), string(text))
+		if err != nil {
+			return key, err
+		}
+		key.Scopes = append(key.Scopes, scope)
 	}
 	if body.ExpiresAt != nil {
 		if key.Expires = body.ExpiresAt.UTC(); !key.Expires.After(time.Now()) {
 			return key, gabion.Invalid("expires-at", "%s is not in the future; give a later time, or leave it out", key.Expires.Format(time.RFC3339))
 		}
 	}
-	return key, nil
-}
-
-func newScopes(bodies []openapi.Scope) ([]gabion.Scope, error) {
-	if len(bodies) == 0 {
-		return nil, gabion.Invalid("scopes", "are none; give some of read, rules, instances and admin")
-	}
-	var scopes []gabion.Scope
-	for i, body := range bodies {
-		field := fmt.Sprintf("scopes[%d]", i)
-		scope, err := gabion.ParseScope(field, string(body))
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(scopes, scope) {
-			return nil, gabion.Invalid(field, "%q is given twice; give it once", scope)
-		}
-		scopes = append(scopes, scope)
-	}
-	return scopes, nil
+	return key, key.Validate()
 }
 
 // mayGive holds that nobody makes a key that may do more than its own, or for longer.

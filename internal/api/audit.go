@@ -72,7 +72,7 @@ func auditBody(record gabion.AuditRecord) (openapi.AuditRecord, error) {
 	e := record.AuditEntry
 	body := openapi.AuditRecord{
 		Sequence: e.Sequence, Time: e.Time, Request: e.Request, Key: e.Key, KeyName: e.KeyName, Remote: e.Remote,
-		Action: e.Action, Subject: e.Subject, Operation: e.Operation, Message: e.Message, Count: e.Count,
+		Action: e.Action, Subject: e.Subject, Operation: e.Operation, Revision: record.Revision, Message: e.Message, Count: e.Count,
 		Outcome: openapi.AuditRecordOutcomeDone,
 		Content: record.Content, Previous: record.Previous, Hash: record.Hash,
 	}

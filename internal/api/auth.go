@@ -66,7 +66,7 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 
 func actor(r *http.Request, c *caller) gabion.Actor {
 	return gabion.Actor{
-		Key: c.ID, KeyName: c.Name, Remote: remote(r), Request: requestID(r.Context()),
+		Key: c.ID, KeyName: c.Name, Organization: c.Organization, Remote: remote(r), Request: requestID(r.Context()),
 		Signature: c.signature, SignatureExpires: c.expires,
 	}
 }
@@ -115,15 +115,12 @@ func (a *api) keyOf(ctx context.Context, id string) (key gabion.Key, known bool,
 	if err != nil && gabion.CodeOf(err) != gabion.CodeNotFound {
 		return gabion.Key{}, false, err
 	}
-	if key.Operator && len(key.Scopes) == 0 { // made before there were scopes
-		key.Scopes = []gabion.Scope{gabion.ScopeAdmin}
-	}
 	return key, err == nil && key.Secret != "", nil
 }
 
 // checkEnd refuses a key that has expired. Only who has its secret is told so.
 func checkEnd(key gabion.Key) error {
-	if key.Expires.IsZero() || time.Now().Before(key.Expires) {
+	if !key.Expired(time.Now()) {
 		return nil
 	}
 	return &refused{gabion.Forbidden("the key %s has expired at %s; use another", key.ID, key.Expires.UTC().Format(time.RFC3339)), key}

@@ -21,16 +21,16 @@ const (
 
 // ListHosts answers all hosts, by name.
 func (a *api) ListHosts(w http.ResponseWriter, r *http.Request) {
-	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		hosts, err := a.hosts(ctx, org)
+	a.show(w, r, func(ctx context.Context, _ string) (any, error) {
+		hosts, err := a.hosts(ctx)
 		return openapi.HostList{Hosts: hosts}, err
 	})
 }
 
 // GetHost answers one host.
 func (a *api) GetHost(w http.ResponseWriter, r *http.Request, name string) {
-	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		hosts, err := a.hosts(ctx, org)
+	a.show(w, r, func(ctx context.Context, _ string) (any, error) {
+		hosts, err := a.hosts(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -78,12 +78,12 @@ func (a *api) CreateHostToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (a *api) hosts(ctx context.Context, org string) ([]openapi.Host, error) {
+func (a *api) hosts(ctx context.Context) ([]openapi.Host, error) {
 	hosts, statuses, err := a.Store.Hosts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	count, err := a.countInstances(ctx, org)
+	count, err := a.countInstances(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +100,23 @@ func (a *api) hosts(ctx context.Context, org string) ([]openapi.Host, error) {
 	return bodies, nil
 }
 
-func (a *api) countInstances(ctx context.Context, org string) (map[string]int, error) {
-	instances, err := a.Store.Instances(ctx, org)
-	count := map[string]int{}
-	for _, i := range instances {
-		count[i.Host]++
+// countInstances is how many instances each host has, of all organizations.
+func (a *api) countInstances(ctx context.Context) (map[string]int, error) {
+	organizations, err := a.Store.Organizations(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return count, err
+	count := map[string]int{}
+	for _, o := range organizations {
+		instances, err := a.Store.Instances(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range instances {
+			count[i.Host]++
+		}
+	}
+	return count, nil
 }
 
 // hostBody is a host and its last status, zero if it never spoke.

@@ -5,10 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/gabion/gabion"
 )
 
 func TestKeysMayHurryForAWhile(t *testing.T) {
@@ -67,50 +63,4 @@ func TestSources(t *testing.T) {
 	if got := source(netip.Addr{}); got != (netip.Prefix{}) {
 		t.Errorf("no address counts for %s", got)
 	}
-}
-
-func TestDenialsAreGathered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var counts []int
-		d := newDenials(func(e gabion.AuditEntry) { counts = append(counts, e.Count) })
-		refuse := func(action string, times int) {
-			for range times {
-				d.add(gabion.AuditEntry{Log: "o", Key: "EXO1", Action: action})
-			}
-		}
-		refuse("list-hosts", 1)
-		refuse("list-api-keys", 5)
-		if diff := cmp.Diff([]int{1, 1}, counts); diff != "" {
-			t.Errorf("at once (-want +got):\n%s", diff)
-		}
-		time.Sleep(2 * gathering)
-		synctest.Wait()
-		if diff := cmp.Diff([]int{1, 1, 4}, counts); diff != "" {
-			t.Errorf("after a minute (-want +got):\n%s", diff)
-		}
-		refuse("list-hosts", 1)
-		time.Sleep(2 * gathering)
-		synctest.Wait()
-		if len(counts) != 4 || len(d.gathered) != 0 {
-			t.Errorf("got %v, and %d are still gathered", counts, len(d.gathered))
-		}
-	})
-}
-
-func TestKindsOfDenialsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		written, denied := 0, 0
-		d := newDenials(func(e gabion.AuditEntry) { written++; denied += e.Count })
-		for i := range 10_000 {
-			d.add(gabion.AuditEntry{Log: "o", Remote: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()})
-		}
-		if written > maxGathered+1 {
-			t.Errorf("%d records were written, want at most %d", written, maxGathered+1)
-		}
-		time.Sleep(2 * gathering)
-		synctest.Wait()
-		if denied != 10_000 {
-			t.Errorf("the records stand for %d denials, want 10000", denied)
-		}
-	})
 }

@@ -2,11 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
-
-	"github.com/google/uuid"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
@@ -56,7 +52,7 @@ func (a *api) CreateOrganization(w http.ResponseWriter, r *http.Request) {
 		if err := decodeOurs(r, &body); err != nil {
 			return gabion.Operation{}, err
 		}
-		o := gabion.Organization{ID: uuid.NewString(), Name: body.Name, Quotas: gabion.DefaultQuotas()}
+		o := gabion.Organization{Name: body.Name, Quotas: gabion.DefaultQuotas()}
 		if err := changeOrganization(&o, nil, body.Quotas, body.Hosts); err != nil {
 			return gabion.Operation{}, err
 		}
@@ -87,37 +83,19 @@ func (a *api) DeleteOrganization(w http.ResponseWriter, r *http.Request, id stri
 	})
 }
 
+// changeOrganization changes what is given, and holds that the result makes sense.
 func changeOrganization(o *gabion.Organization, name *string, quotas openapi.QuotaChanges, hosts *[]string) error {
 	setIf(&o.Name, name)
-	if err := gabion.ValidateName("name", o.Name); err != nil {
-		return err
+	setIf(&o.Quotas.Groups, quotas.SecurityGroups)
+	setIf(&o.Quotas.RulesPerGroup, quotas.RulesPerSecurityGroup)
+	setIf(&o.Quotas.GroupsPerInstance, quotas.SecurityGroupsPerInstance)
+	setIf(&o.Quotas.Instances, quotas.Instances)
+	setIf(&o.Quotas.Keys, quotas.APIKeys)
+	setIf(&o.Hosts, hosts)
+	if n := len(o.Hosts); n > maxGrantedHosts {
+		return gabion.Invalid("hosts", "are %d; give at most %d, or %q for every host", n, maxGrantedHosts, gabion.AnyHost)
 	}
-	if err := changeQuotas(&o.Quotas, quotas); err != nil {
-		return err
-	}
-	if hosts == nil {
-		return nil
-	}
-	o.Hosts = *hosts
-	return checkHosts(*hosts)
-}
-
-func checkHosts(hosts []string) error {
-	if len(hosts) > maxGrantedHosts {
-		return gabion.Invalid("hosts", "are %d; give at most %d, or %q for every host", len(hosts), maxGrantedHosts, gabion.AnyHost)
-	}
-	for i, host := range hosts {
-		field := fmt.Sprintf("hosts[%d]", i)
-		if host != gabion.AnyHost {
-			if err := gabion.ValidateHostName(field, host); err != nil {
-				return err
-			}
-		}
-		if slices.Contains(hosts[:i], host) {
-			return gabion.Invalid(field, "%q is given twice; give it once", host)
-		}
-	}
-	return nil
+	return o.Validate()
 }
 
 func organizationBody(o gabion.Organization) openapi.Organization {

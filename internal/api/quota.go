@@ -39,25 +39,3 @@ func quotasBody(q gabion.Quotas) openapi.Quotas {
 		SecurityGroupsPerInstance: q.GroupsPerInstance, Instances: q.Instances, APIKeys: q.Keys,
 	}
 }
-
-// changeQuotas changes those that are given, within the contract's bounds.
-func changeQuotas(q *gabion.Quotas, body openapi.QuotaChanges) error {
-	for _, change := range []struct {
-		field     string
-		quota     *int
-		to        *int
-		low, high int
-	}{
-		{"security-groups", &q.Groups, body.SecurityGroups, 1, 100_000},
-		{"rules-per-security-group", &q.RulesPerGroup, body.RulesPerSecurityGroup, 1, 100_000},
-		{"security-groups-per-instance", &q.GroupsPerInstance, body.SecurityGroupsPerInstance, 1, 64},
-		{"instances", &q.Instances, body.Instances, 0, 1_000_000},
-		{"api-keys", &q.Keys, body.APIKeys, 1, 10_000},
-	} {
-		if change.to != nil && (*change.to < change.low || *change.to > change.high) {
-			return gabion.Invalid("quotas."+change.field, "%d is out of range; give %d to %d", *change.to, change.low, change.high)
-		}
-		setIf(change.quota, change.to)
-	}
-	return nil
-}
