@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/gabion/gabion/internal/policy"
@@ -41,8 +42,9 @@ type Datapath struct {
 	kernel   *kernel
 	links    *links
 	register *register
-	actual   *Tables // nil: not known, to be read
-	prober   *prober // nil: nobody has asked yet
+	actual   *Tables   // nil: not known, to be read
+	nextRead time.Time // when Audit reads them again
+	prober   *prober   // nil: nobody has asked yet
 }
 
 // PartialError reports what a policy that is in force otherwise leaves out. NICs and

@@ -1,0 +1,160 @@
+package datapath_test
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+// tampering is what another tool may do to what is pinned.
+var tampering = map[string]struct {
+	with func(t *testing.T, h *host)
+	says string
+}{
+	"filter detached": {func(t *testing.T, h *host) {
+		detach(t, onePin(t, h, "-from_instance"))
+	}, "had no from_instance"},
+	"pin of a link removed": {func(t *testing.T, h *host) {
+		remove(t, onePin(t, h, "-to_instance"))
+	}, "pin of link"},
+	"pin of a map removed": {func(t *testing.T, h *host) {
+		remove(t, pinOf(h, "nics"))
+	}, "pin of map nics_v"},
+	"all pins removed": {func(t *testing.T, h *host) {
+		if err := os.RemoveAll(h.dir); err != nil {
+			t.Fatal(err)
+		}
+	}, "pin of map"},
+	"interfaces flushed": {func(t *testing.T, h *host) { flush(t, pinOf(h, "nics")) }, "maps lacked 1 entries"},
+	"members flushed":    {func(t *testing.T, h *host) { flush(t, pinOf(h, "members4")) }, "maps lacked"},
+	"policies flushed": {func(t *testing.T, h *host) {
+		for number := range h.Expected().PolicySets {
+			flushInner(t, pinOf(h, "policies"), number)
+		}
+	}, "maps lacked"},
+}
+
+// What another tool did is found, and Apply puts it back.
+func TestDriftIsFoundAndRepaired(t *testing.T) {
+	view := oneRule(gabion.Rule{}, gabion.Rule{Peer: gabion.Peer{Group: "group-0"}})
+	view.Members["m"] = &policy.Member{
+		Instance: "m", Organization: "org-a", Groups: []string{"group-0"},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")},
+	}
+	for name, tt := range tampering {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			links := map[string]int{"tap0": addInterface(t, "tap0")}
+			h.apply(t, view, links)
+			expectDrift(t, h, "")
+			tt.with(t, h)
+			expectDrift(t, h, tt.says)
+			h.apply(t, view, links)
+			expectDrift(t, h, "")
+			h.check(t)
+			wantPrograms(t, links["tap0"], 2)
+			for _, path := range []string{onePin(t, h, "-from_instance"), onePin(t, h, "-to_instance"), pinOf(h, "nics")} {
+				if _, err := os.Stat(path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// expectDrift audits, maps included.
+func expectDrift(t *testing.T, h *host, says string) {
+	t.Helper()
+	h.ReadSoon()
+	drift, err := h.Audit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := slices.ContainsFunc(drift, func(d string) bool { return strings.Contains(d, says) })
+	if says == "" && len(drift) > 0 || says != "" && !found {
+		t.Errorf("the audit says %q, want %q", drift, says)
+	}
+}
+
+func pinOf(h *host, name string) string {
+	found, _ := filepath.Glob(filepath.Join(h.dir, name+"_v*"))
+	return append(found, "")[0]
+}
+
+func onePin(t *testing.T, h *host, suffix string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(h.dir, "links", "*"+suffix))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no pin of a link is there: %v", err)
+	}
+	return found[0]
+}
+
+func detach(t *testing.T, pin string) {
+	t.Helper()
+	l, err := link.LoadPinnedLink(pin, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Detach(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flush(t *testing.T, path string) {
+	t.Helper()
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	empty(t, m)
+}
+
+func flushInner(t *testing.T, path string, index uint32) {
+	t.Helper()
+	outer, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outer.Close()
+	var m *ebpf.Map
+	if err := outer.Lookup(index, &m); err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	empty(t, m)
+}
+
+func empty(t *testing.T, m *ebpf.Map) {
+	t.Helper()
+	key := make([]byte, m.KeySize())
+	for n := 0; ; n++ {
+		if err := m.NextKey(nil, &key); err != nil {
+			if n == 0 {
+				t.Fatalf("there is nothing to flush in %s", m)
+			}
+			return
+		}
+		if err := m.Delete(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
