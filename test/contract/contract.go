@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,7 +33,7 @@ type Transport struct {
 // RoundTrip makes one exchange.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.Next.RoundTrip(r)
-	if err != nil || !strings.HasPrefix(r.URL.Path, "/v2/") {
+	if err != nil || !strings.HasPrefix(r.URL.Path, "/v2/") || isStream(resp) {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -44,6 +46,44 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.Breach(fmt.Errorf("%s %s was answered %d %s: %w", r.Method, r.URL.Path, resp.StatusCode, body, err))
 	}
 	return resp, nil
+}
+
+// isStream tells whether the answer goes on until somebody ends it.
+func isStream(resp *http.Response) bool {
+	return resp.Header.Get("Content-Type") == "text/event-stream"
+}
+
+// Operation is one operation of the contract.
+type Operation struct {
+	*openapi3.Operation
+	Method, Path string
+	Parameters   openapi3.Parameters // also those of its path
+}
+
+// Operations are all operations of the contract, in a stable order.
+func Operations() ([]Operation, error) {
+	doc, err := document()
+	if err != nil {
+		return nil, err
+	}
+	var all []Operation
+	for _, path := range doc.Paths.InMatchingOrder() {
+		item := doc.Paths.Value(path)
+		operations := item.Operations()
+		for _, method := range slices.Sorted(maps.Keys(operations)) {
+			operation := operations[method]
+			all = append(all, Operation{operation, method, path, slices.Concat(item.Parameters, operation.Parameters)})
+		}
+	}
+	return all, nil
+}
+
+// Body is the schema of the operation's body; nil if it has none.
+func (o Operation) Body() *openapi3.Schema {
+	if o.RequestBody == nil {
+		return nil
+	}
+	return o.RequestBody.Value.Content.Get("application/json").Schema.Value
 }
 
 // document loads the contract once.
@@ -74,7 +114,7 @@ func Check(r *http.Request, resp *http.Response, body []byte) error {
 	}
 	route, params, err := find.FindRoute(r)
 	if err != nil {
-		return checkRefusal(resp.StatusCode, body)
+		return checkRefusal(r.Method, resp.StatusCode, body)
 	}
 	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
@@ -86,9 +126,12 @@ func Check(r *http.Request, resp *http.Response, body []byte) error {
 }
 
 // checkRefusal holds the answer to what is no route of the contract.
-func checkRefusal(status int, body []byte) error {
+func checkRefusal(method string, status int, body []byte) error {
 	if status < 400 || status > 499 {
 		return errors.New("this is no route of the contract")
+	}
+	if method == http.MethodHead {
+		return nil // its answers have no bodies
 	}
 	doc, err := document()
 	if err != nil {
