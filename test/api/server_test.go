@@ -67,7 +67,7 @@ func connect(t *testing.T, dir string) *running {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
 	t.Cleanup(transport.CloseIdleConnections)
 	r.http = &http.Client{Transport: &contract.Transport{
-		Next:   transport,
+		Next:   tally{transport},
 		Breach: func(err error) { t.Error(err) },
 	}}
 	return r
