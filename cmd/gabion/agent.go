@@ -46,6 +46,9 @@ in force stays so without it, and without the server. It needs root.`,
 	f.StringVar(&config.Name, "name", "", "`NAME` that tells agents of one kernel apart; without it the host's")
 	f.StringSliceVar(&dhcpServers, "dhcp-server", nil, "`ADDRESS` that may answer instances' DHCP; repeat for several; without it any")
 	f.StringSliceVar(&routers, "router", nil, "`ADDRESS` whose IPv6 router advertisements reach instances; repeat for several; without it any")
+	f.StringSliceVar(&config.InstancePrefixes, "instance-interface", nil, "`PREFIX` of names of interfaces that are instances' and pass nothing until one is registered on them; repeat for several; without it those that instances have")
+	f.StringSliceVar(&config.Uplinks, "uplink", nil, "`PATTERN` of names of ports that lead out and are not reported as unprotected; repeat for several")
+	f.Uint16Var(&config.VLAN, "vlan", 0, "`VLAN` that instances' interfaces get on bridges that filter VLANs and give new ports none (vlan_default_pvid 0)")
 	return cmd
 }
 

@@ -131,6 +131,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 		c.Log.Error("the state file is of no use; what is enforced now stays until the server is there", "error", err)
 	}
 	enforcer := newEnforcer(a.datapath, a.host, states, state, c.Log)
+	enforcer.protection.prefixes, enforcer.protection.uplinks, enforcer.protection.vlan = c.InstancePrefixes, c.Uplinks, c.VLAN
 	client := feed.NewClient(feed.ClientConfig{
 		Server:       c.Server,
 		Version:      c.Version,

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,8 +25,15 @@ type Config struct {
 	Name        string
 	DHCPServers []netip.Addr // that may answer instances; none means any
 	Routers     []netip.Addr // that may advertise themselves to instances; none means any
-	Version     string
-	Log         *slog.Logger
+	// InstancePrefixes begin names of interfaces that are instances' although no
+	// policy names them: they pass nothing.
+	InstancePrefixes []string
+	Uplinks          []string // patterns of names of ports of bridges that are no instance's
+	// VLAN is what the agent lets instances' interfaces into on bridges that filter
+	// VLANs and give new ports none; 0: none.
+	VLAN    uint16
+	Version string
+	Log     *slog.Logger
 }
 
 // Check reports the first thing that makes no sense, whatever the machine is like.
@@ -37,10 +46,35 @@ func (c *Config) Check() error {
 	case c.StateDir == "":
 		return errors.New("--state-dir is missing; name the directory that holds the host's state")
 	case c.Name != "":
-		return gabion.ValidateHostName("--name", c.Name)
+		if err := gabion.ValidateHostName("--name", c.Name); err != nil {
+			return err
+		}
+	}
+	return c.checkInterfaces()
+}
+
+// checkInterfaces refuses what would hold back everything, or nothing.
+func (c *Config) checkInterfaces() error {
+	for _, prefix := range c.InstancePrefixes {
+		if prefix == "" || len(prefix) > maxInterface || strings.ContainsAny(prefix, "*?[/ ") {
+			return fmt.Errorf("--instance-interface %q is not how an interface's name begins; write for example vnet", prefix)
+		}
+	}
+	for _, pattern := range c.Uplinks {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("--uplink %q is no pattern of names; write for example bond0 or ext*", pattern)
+		}
+	}
+	if c.VLAN > maxVLAN {
+		return fmt.Errorf("--vlan %d is no VLAN; give 1 to %d", c.VLAN, maxVLAN)
 	}
 	return nil
 }
+
+const (
+	maxInterface = 15 // of an interface's name
+	maxVLAN      = 4094
+)
 
 func isHostPort(address string) bool {
 	_, port, err := net.SplitHostPort(address)

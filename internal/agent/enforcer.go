@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,10 +17,6 @@ import (
 )
 
 const (
-	// audit is how often what is in force is held against the policy although
-	// nothing changed: something else may have detached a filter.
-	audit = 30 * time.Second
-
 	// A policy that can't be enforced is tried again after firstRetry, and then
 	// after twice as long each time, up to lastRetry.
 	firstRetry = 100 * time.Millisecond
@@ -30,6 +27,8 @@ const (
 type Datapath interface {
 	// Apply enforces the view on the interfaces (index by name), and returns when it is in force.
 	Apply(ctx context.Context, v *policy.View, links map[string]int) error
+	// Audit says what is not in force any more as Apply left it; Apply repairs it.
+	Audit() (drift []string, err error)
 }
 
 // Server is told how far the host is.
@@ -39,6 +38,8 @@ type Server interface {
 	Ack(at feed.Position, problem error)
 	// Observe says which instances run; the server hears it before any later ack.
 	Observe(running map[string]bool)
+	// Protect says how the bridges of instances are protected.
+	Protect(p feed.Protection)
 }
 
 // enforcer sees to it that the newest policy is enforced on the interfaces that
@@ -49,14 +50,18 @@ type enforcer struct {
 	taps     taps
 	bridges  bridges
 	server   Server
-	states   stateFile
-	log      *slog.Logger
+
+	protection protection
+	alarm      alarm
+	states     stateFile
+	log        *slog.Logger
 
 	updates chan func() // changes of what is below, made by Run's goroutine
 	stopped chan struct{}
 
 	state    *feed.State                // nil: no policy is known, what is in force stays
 	links    map[string]hypervisor.Link // nil: not known yet
+	foreseen map[string]hypervisor.Link // what the kernel will tell because of what we did
 	enforced int64                      // revision of state's epoch that is in force; 0: none
 	fresh    bool                       // state is from the server, not from the file
 	unsaved  bool                       // state is newer than its file
@@ -74,13 +79,16 @@ func newEnforcer(d Datapath, h Host, states stateFile, state *feed.State, log *s
 		datapath: d,
 		taps:     taps{host: h, log: log},
 		bridges:  bridges{host: h, log: log},
-		states:   states,
-		log:      log,
-		updates:  make(chan func(), 256),
-		stopped:  make(chan struct{}),
-		state:    state,
-		dirty:    true,
-		problem:  errNoPolicy,
+
+		protection: protection{host: h, log: log},
+		alarm:      alarm{log: log, clean: time.Now()},
+		states:     states,
+		log:        log,
+		updates:    make(chan func(), 256),
+		stopped:    make(chan struct{}),
+		state:      state,
+		dirty:      true,
+		problem:    errNoPolicy,
 	}
 }
 
@@ -122,7 +130,13 @@ func (e *enforcer) Change(d *policy.Delta) {
 
 // Links takes the interfaces that exist.
 func (e *enforcer) Links(links map[string]hypervisor.Link) {
-	e.update(func() { e.links, e.dirty = links, true })
+	e.update(func() {
+		foreseen := e.foreseen != nil && maps.Equal(links, e.foreseen)
+		e.foreseen = nil
+		if !foreseen {
+			e.links, e.dirty = links, true
+		}
+	})
 }
 
 // update hands a change to Run's goroutine. It waits while that has very much to do.
@@ -136,7 +150,7 @@ func (e *enforcer) update(change func()) {
 // Run enforces until ctx ends.
 func (e *enforcer) Run(ctx context.Context) error {
 	defer close(e.stopped)
-	tick := time.NewTicker(audit)
+	tick := time.NewTicker(auditEvery)
 	defer tick.Stop()
 	for {
 		again := time.NewTimer(e.retry)
@@ -149,7 +163,9 @@ func (e *enforcer) Run(ctx context.Context) error {
 			e.gather()
 		case <-again.C:
 		case <-tick.C:
-			e.dirty = true
+			if !e.inspect() {
+				continue
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -210,15 +226,29 @@ func (e *enforcer) enforce(ctx context.Context) (enforced bool, problem error) {
 	made := e.taps.make(view, &e.links)
 	e.bridges.spare(view, e.links)
 	applied := e.datapath.Apply(ctx, view, indexes(e.links))
+	secured := e.secure()
 	if partial := new(datapath.PartialError); applied != nil && !errors.As(applied, &partial) {
-		return false, errors.Join(listed, made, applied)
+		return false, errors.Join(listed, made, applied, secured)
 	}
 	released := e.taps.release(view, e.links)
 	var removed error
 	if e.fresh {
 		removed = e.taps.remove(view, e.links)
 	}
-	return listed == nil, errors.Join(listed, made, applied, released, removed)
+	return listed == nil, errors.Join(listed, made, applied, secured, released, removed)
+}
+
+// secure lets what is filtered pass, and says how the host's bridges are protected.
+func (e *enforcer) secure() error {
+	before := maps.Clone(e.links)
+	err := e.protection.secure(e.state.View, e.links)
+	if !maps.Equal(before, e.links) {
+		e.foreseen = maps.Clone(e.links)
+	}
+	report, unknown := e.protection.report(e.state.View, e.links)
+	report.Drifts = e.alarm.drifts
+	e.server.Protect(report)
+	return errors.Join(err, unknown)
 }
 
 // list looks which interfaces there are, if the kernel may not have told yet of
@@ -247,7 +277,7 @@ func (e *enforcer) settle(err error) {
 		e.log.Error("the policy is not in force as it should be; trying again", "revision", e.state.View.Revision, "error", err)
 	}
 	if e.owed {
-		e.server.Ack(feed.Position{Epoch: e.state.Epoch, Revision: e.enforced}, err)
+		e.server.Ack(feed.Position{Epoch: e.state.Epoch, Revision: e.enforced}, errors.Join(err, e.alarm.last))
 	}
 	e.owed = err != nil // the end of an error is news, too
 	e.setProblem(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,9 @@ type bench struct {
 	acks     chan ack
 	observed chan map[string]bool
 	host     *host
+	drift    chan []string // what audits find, one for each
+
+	protection atomic.Pointer[feed.Protection]
 
 	unobserved bool // something was acknowledged before it was observed
 }
@@ -79,12 +83,23 @@ func (b *bench) Ack(at feed.Position, problem error) {
 
 func (b *bench) Observe(running map[string]bool) { b.observed <- running }
 
+func (b *bench) Protect(p feed.Protection) { b.protection.Store(&p) }
+
+func (b *bench) Audit() ([]string, error) {
+	select {
+	case drift := <-b.drift:
+		return drift, nil
+	default:
+		return nil, nil
+	}
+}
+
 // start runs an enforcer on the state directory.
 func start(t *testing.T, dir string) *bench {
 	t.Helper()
 	b := &bench{
 		dir: dir, applied: make(chan applied, 100), answer: make(chan error, 100),
-		acks: make(chan ack, 100), observed: make(chan map[string]bool, 100), host: newHost(),
+		acks: make(chan ack, 100), observed: make(chan map[string]bool, 100), host: newHost(), drift: make(chan []string, 1),
 	}
 	var err error
 	if b.Enforcer, err = agent.NewEnforcer(dir, b, b.host, b); err != nil && !errors.Is(err, fs.ErrNotExist) {

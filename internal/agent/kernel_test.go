@@ -44,6 +44,8 @@ func (r *real) Ack(at feed.Position, problem error) {
 
 func (r *real) Observe(map[string]bool) {}
 
+func (r *real) Protect(feed.Protection) {}
+
 // withKernel runs the enforcer on this goroutine's thread, which dies with the
 // namespace that it is put into, and the test's script beside it.
 func withKernel(t *testing.T, script func(e agent.Enforcer, r *real)) {

@@ -21,6 +21,12 @@ type Host interface {
 	NetfilterSwitches() ([]string, error)
 	TurnOff(switches []string) error
 	SpareBridge(index int) error
+
+	FastenBelt(b hypervisor.Belt) (tampered bool, err error)
+	LoosenBelt() error
+	Admit(l hypervisor.Link) error
+	Dismiss(l hypervisor.Link) error
+	GiveVLAN(l hypervisor.Link, vlan uint16) error
 }
 
 // taps makes and removes the interfaces that the policy leaves to the agent. The

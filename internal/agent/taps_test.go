@@ -24,6 +24,11 @@ type host struct {
 	on      []string // switches of br_netfilter
 	refuses error    // what CreateTap answers
 	bare    bool     // nothing is filtered
+	foreign []string // names of interfaces that nothing filters
+
+	belt     *hypervisor.Belt // nil: loose
+	beltless error            // what FastenBelt answers
+	tampered bool
 }
 
 func newHost() *host { return &host{links: map[string]hypervisor.Link{}} }
@@ -50,10 +55,10 @@ func (h *host) CreateTap(name string) (int, error) {
 	return index, nil
 }
 
-func (h *host) IsFiltered(hypervisor.Link) (bool, error) {
+func (h *host) IsFiltered(l hypervisor.Link) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.bare, nil
+	return !h.bare && !slices.Contains(h.foreign, l.Name), nil
 }
 
 func (h *host) ReleaseTap(l hypervisor.Link) error {
@@ -84,6 +89,42 @@ func (h *host) TurnOff(switches []string) error {
 
 func (h *host) SpareBridge(index int) error {
 	h.did("spare bridge %d", index)
+	return nil
+}
+
+func (h *host) FastenBelt(b hypervisor.Belt) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.beltless != nil {
+		return false, h.beltless
+	}
+	h.belt = &b
+	return h.tampered, nil
+}
+
+func (h *host) LoosenBelt() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.belt = nil
+	return nil
+}
+
+func (h *host) Admit(l hypervisor.Link) error   { return h.admit(l, true) }
+func (h *host) Dismiss(l hypervisor.Link) error { return h.admit(l, false) }
+
+func (h *host) admit(l hypervisor.Link, admitted bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.did("admit %s %t", l.Name, admitted)
+	l.Admitted = admitted
+	h.links[l.Name] = l
+	return nil
+}
+
+func (h *host) GiveVLAN(l hypervisor.Link, vlan uint16) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.did("VLAN %d for %s", vlan, l.Name)
 	return nil
 }
 

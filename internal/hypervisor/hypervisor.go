@@ -32,7 +32,10 @@ type Link struct {
 	Up       bool   // set up, and something is at the other end
 	Master   int    // index of the bridge that it is a port of; 0 if of none
 	IsBridge bool   // other links may be ports of it
+	IsClosed bool   // a bridge that filters VLANs and gives new ports none: they pass nothing
+	Kind     string // as the kernel calls it: tuntap, veth, device, bond …
 	Managed  string // the name that CreateTap made it for; empty if something else made it
+	Admitted bool   // Admit was called for this very device
 }
 
 // Hypervisor is the host's networking in one network namespace: the one that
@@ -40,6 +43,7 @@ type Link struct {
 type Hypervisor struct {
 	routes *netlink.Handle
 	events *nl.NetlinkSocket
+	belt   fastened // of the goroutine that fastens it
 }
 
 // Open begins to listen for changes.
@@ -90,8 +94,16 @@ func describe(l netlink.Link) Link {
 		Up:       isUp(a),
 		Master:   a.MasterIndex,
 		IsBridge: l.Type() == "bridge",
+		IsClosed: isClosed(l),
+		Kind:     l.Type(),
 		Managed:  managed,
+		Admitted: a.Group == admitted,
 	}
+}
+
+func isClosed(l netlink.Link) bool {
+	b, ok := l.(*netlink.Bridge)
+	return ok && b.VlanFiltering != nil && *b.VlanFiltering && b.VlanDefaultPVID != nil && *b.VlanDefaultPVID == 0
 }
 
 // isUp asks for the carrier, too: after that is lost, the operational state takes

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"errors"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/hypervisor"
+	"github.com/gabion/gabion/internal/policy"
+)
+
+// The remedies: what keeps a new interface of an instance from passing anything
+// before it is filtered. Cheapest first.
+const (
+	remedyManaged = "managed"  // the agent makes the interfaces: filtered before anybody knows their names
+	remedyVLAN    = "vlan"     // the bridge gives a new port no VLAN
+	remedyBelt    = "nftables" // hypervisor.Belt
+	remedyRepair  = "repair"   // none: they are filtered as soon as the kernel tells of them
+)
+
+// Whose an interface is: one that the policy names is an instance's, and so is one
+// whose name begins as the operator said. Only these are ever held back. Any other
+// port of a bridge may be an uplink: it is reported unless it can't be an instance's
+// (it is no tap and no veth) or the operator said that it is one.
+
+// protection keeps instances' interfaces closed until they are filtered.
+type protection struct {
+	host     Host
+	log      *slog.Logger
+	prefixes []string // of names of interfaces that are instances' though no policy names them
+	uplinks  []string // patterns of names of ports that are not
+	vlan     uint16   // that ports of bridges get which give new ones none; 0: the agent gives none
+
+	belted  bool // the belt is in force
+	loose   bool // it is known not to be
+	refused bool // the host has no belt, and this was said
+}
+
+// secure admits the interfaces that are filtered, and none else. What it did it notes
+// in the links.
+func (p *protection) secure(v *policy.View, links map[string]hypervisor.Link) error {
+	var errs []error
+	now := newPorts(v, links)
+	for _, port := range now.own {
+		errs = append(errs, p.admit(port, now))
+	}
+	_, err := p.fasten(now)
+	return errors.Join(append(errs, err)...)
+}
+
+// admit lets what is filtered pass. A port that left its bridge and came back has no
+// VLAN: there the kernel is asked again each time.
+func (p *protection) admit(port hypervisor.Link, now *ports) error {
+	filtered, err := p.host.IsFiltered(port)
+	if err == nil && filtered && p.hasVLANs(now.bridge(port)) {
+		err = p.host.GiveVLAN(port, p.vlan)
+	}
+	switch {
+	case err != nil || filtered == port.Admitted:
+		return err
+	case filtered:
+		err = p.host.Admit(port)
+	default:
+		err = p.host.Dismiss(port)
+	}
+	if err == nil {
+		port.Admitted = filtered
+		now.links[port.Name] = port
+	}
+	return err
+}
+
+// fasten puts the belt in force if some interface needs it, and takes it off if none
+// does. It tells whether something else had tampered with it.
+func (p *protection) fasten(now *ports) (tampered bool, err error) {
+	if !p.needsBelt(now) {
+		if p.loose {
+			return false, nil
+		}
+		p.belted, p.loose = false, true
+		return false, p.host.LoosenBelt()
+	}
+	tampered, err = p.host.FastenBelt(hypervisor.Belt{Names: now.held(), Prefixes: p.prefixes})
+	p.belted, p.loose = err == nil, false
+	if err != nil && !p.refused {
+		p.refused = true
+		p.log.Error("this host has nothing that keeps new interfaces closed until they are filtered; they are filtered as soon as the kernel tells of them",
+			"error", err)
+	}
+	return tampered, nil
+}
+
+// needsBelt tells whether something else may make an interface that is then not closed.
+func (p *protection) needsBelt(now *ports) bool {
+	if len(p.prefixes) > 0 {
+		return true
+	}
+	for name := range now.named {
+		l, exists := now.links[name]
+		switch {
+		case !exists && now.managed[name], l.Managed != "", p.hasVLANs(now.bridge(l)):
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func (p *protection) hasVLANs(bridge hypervisor.Link) bool { return p.vlan != 0 && bridge.IsClosed }
+
+// report says by what each bridge of instances is protected, and which of its ports
+// nothing filters.
+func (p *protection) report(v *policy.View, links map[string]hypervisor.Link) (feed.Protection, error) {
+	var errs []error
+	var report feed.Protection
+	now, ours := newPorts(v, links), bridgesOf(v, links)
+	for _, l := range now.sorted {
+		if ours[l.Index] {
+			report.Remedies = append(report.Remedies, l.Name+"="+p.remedy(l, now))
+		}
+		if !ours[l.Master] || !canBeInstances(l) || p.isUplink(l) || p.isHeld(l, now) {
+			continue
+		}
+		filtered, err := p.host.IsFiltered(l)
+		errs = append(errs, err)
+		if !filtered {
+			report.UnprotectedPorts = append(report.UnprotectedPorts, l.Name)
+		}
+	}
+	return report, errors.Join(errs...)
+}
+
+// remedy is what protects the bridge.
+func (p *protection) remedy(bridge hypervisor.Link, now *ports) string {
+	others := func(l hypervisor.Link) bool { return l.Master == bridge.Index && l.Managed == "" }
+	switch {
+	case !slices.ContainsFunc(now.own, others):
+		return remedyManaged
+	case p.hasVLANs(bridge):
+		return remedyVLAN
+	case p.belted:
+		return remedyBelt
+	}
+	return remedyRepair
+}
+
+// isHeld tells whether the belt holds back the interface.
+func (p *protection) isHeld(l hypervisor.Link, now *ports) bool {
+	isPrefix := func(prefix string) bool { return strings.HasPrefix(l.Name, prefix) }
+	return p.belted && !l.Admitted && (now.named[l.Name] || slices.ContainsFunc(p.prefixes, isPrefix))
+}
+
+func (p *protection) isUplink(l hypervisor.Link) bool {
+	return slices.ContainsFunc(p.uplinks, func(pattern string) bool {
+		matches, err := path.Match(pattern, l.Name)
+		return err == nil && matches
+	})
+}
