@@ -67,8 +67,21 @@ func (c *connection) dial(ctx context.Context, server string) (net.Conn, error) 
 	return conn, err
 }
 
-// explain is why a call failed: the connection's own reason where there is one.
+// explain is why a call failed, and what to do about it if nothing but that helps.
 func (c *connection) explain(err error) error {
+	if err = c.reason(err); err != nil && c.expired(time.Now()) {
+		return fmt.Errorf("%w: %w", errRejoin(c.tls.Certificates[0].Leaf), err)
+	}
+	return err
+}
+
+// expired tells whether the host's own certificate is past its end.
+func (c *connection) expired(now time.Time) bool {
+	return len(c.tls.Certificates) > 0 && now.After(c.tls.Certificates[0].Leaf.NotAfter)
+}
+
+// reason is the connection's own where there is one.
+func (c *connection) reason(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/gabion/gabion/internal/feed/feedpb"
 	"github.com/gabion/gabion/internal/policy"
@@ -20,6 +21,8 @@ const (
 	Window      = window
 	ChunkWeight = chunkWeight
 	MaxDelta    = maxDelta
+
+	AdmissionCheck = admissionCheck
 )
 
 // Tracker is the server's record of who enforces what.
@@ -52,3 +55,7 @@ func (s *Server) Has(host string) bool {
 	defer s.mu.Unlock()
 	return s.sessions[host] != nil
 }
+
+// CheckAdmissionEvery sets how often a stream's certificate is looked at. Call it
+// before a stream is opened.
+func (s *Server) CheckAdmissionEvery(d time.Duration) { s.admissionCheck = d }

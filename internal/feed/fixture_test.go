@@ -186,7 +186,9 @@ func startHost(t testing.TB, z *zone, c feed.ClientConfig) *feed.Client {
 		c.Server = z.addr
 	}
 	c.Version = "test"
-	c.Log = slog.New(slog.DiscardHandler)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	client := feed.NewClient(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

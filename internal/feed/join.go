@@ -23,6 +23,10 @@ const (
 	probeWait  = 5 * time.Second
 )
 
+// idleAfter is how long a connection may stay that has no call on it: anybody can
+// open one, but only a host has a stream to keep it for.
+const idleAfter = time.Minute
+
 // maxFromHost bounds a message of a host: an observation of some thousand instances.
 const maxFromHost = 1 << 20
 
@@ -31,7 +35,8 @@ const maxFromHost = 1 << 20
 func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 	g := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(config)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: probeAfter, Timeout: probeWait}),
+		grpc.StreamInterceptor(s.guard),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: probeAfter, Timeout: probeWait, MaxConnectionIdle: idleAfter}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: probeAfter / 2, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(probeAfter),
 		grpc.MaxRecvMsgSize(maxFromHost),
@@ -45,6 +50,7 @@ func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 type caller struct {
 	host        string
 	certificate [32]byte // SHA-256
+	expires     time.Time
 }
 
 // callerOf is the host that the verified certificate names.
@@ -59,7 +65,7 @@ func callerOf(ctx context.Context) (caller, error) {
 	}
 	cert := info.State.VerifiedChains[0][0]
 	host, err := pki.HostOf(cert)
-	return caller{host, sha256.Sum256(cert.Raw)}, err
+	return caller{host, sha256.Sum256(cert.Raw), cert.NotAfter}, err
 }
 
 // admit is the host that calls, if the store knows it by its certificate.

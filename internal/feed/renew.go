@@ -2,6 +2,8 @@ package feed
 
 import (
 	"context"
+	"crypto/x509"
+	"fmt"
 	"time"
 
 	"github.com/gabion/gabion/internal/pki"
@@ -10,6 +12,12 @@ import (
 // renewalCheck is how often the client looks whether its certificate gets old.
 // It looks rather than waits, since clocks are set and machines sleep.
 const renewalCheck = 10 * time.Minute
+
+// errRejoin says what is left to a host whose certificate has ended.
+func errRejoin(cert *x509.Certificate) error {
+	return fmt.Errorf("this host's certificate ended at %s, so it gets no updates; what is in force stays: remove identity.pem from the state directory and start the agent with a new token (gabion host token %s)",
+		cert.NotAfter.Format(time.RFC3339), cert.Subject.CommonName)
+}
 
 // Renew renews the identity when two thirds of its life are over, until ctx ends.
 // A certificate that runs out stops updates, never filtering.

@@ -66,6 +66,8 @@ type Server struct {
 	authority Authority
 	log       *slog.Logger
 
+	admissionCheck time.Duration // between two looks at a stream's certificate
+
 	mu        sync.Mutex
 	epoch     string
 	world     *policy.World    // nil until the first snapshot of the store
@@ -86,6 +88,8 @@ func NewServer(store Store, authority Authority, log *slog.Logger) *Server {
 		tracker:   newTracker(),
 		sessions:  map[string]*session{},
 		changed:   make(chan struct{}),
+
+		admissionCheck: admissionCheck,
 	}
 }
 
