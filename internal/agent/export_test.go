@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -48,4 +49,18 @@ func LockDir(path string) (unlock func() error, err error) {
 		return nil, err
 	}
 	return d.close, nil
+}
+
+// ProtectionConfig is what the operator says of interfaces.
+type ProtectionConfig struct {
+	Prefixes, Uplinks []string
+	VLAN              uint16
+}
+
+// Protect secures the interfaces of a view, and reports.
+func Protect(h Host, c ProtectionConfig, v *policy.View, links map[string]hypervisor.Link) (feed.Protection, error) {
+	p := protection{host: h, log: slog.New(slog.DiscardHandler), prefixes: c.Prefixes, uplinks: c.Uplinks, vlan: c.VLAN}
+	secured := p.secure(v, links)
+	report, err := p.report(v, links)
+	return report, errors.Join(secured, err)
 }

@@ -98,7 +98,7 @@ func (p *protection) needsBelt(now *ports) bool {
 	if len(p.prefixes) > 0 {
 		return true
 	}
-	for name := range now.named {
+	for _, name := range now.held() {
 		l, exists := now.links[name]
 		switch {
 		case !exists && now.managed[name], l.Managed != "", p.hasVLANs(now.bridge(l)):
@@ -135,9 +135,10 @@ func (p *protection) report(v *policy.View, links map[string]hypervisor.Link) (f
 
 // remedy is what protects the bridge.
 func (p *protection) remedy(bridge hypervisor.Link, now *ports) string {
+	ours := func(l hypervisor.Link) bool { return l.Master == bridge.Index && l.Managed != "" }
 	others := func(l hypervisor.Link) bool { return l.Master == bridge.Index && l.Managed == "" }
 	switch {
-	case !slices.ContainsFunc(now.own, others):
+	case slices.ContainsFunc(now.own, ours) && !slices.ContainsFunc(now.own, others):
 		return remedyManaged
 	case p.hasVLANs(bridge):
 		return remedyVLAN

@@ -269,3 +269,22 @@ func mountSysfs(t *testing.T) string {
 	})
 	return dir
 }
+
+// watch tells of what is watched until it is stopped.
+func watch(t *testing.T, h *hypervisor.Hypervisor) (told <-chan map[string]hypervisor.Link, stop func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	all, done := make(chan map[string]hypervisor.Link, 1000), make(chan error, 1)
+	go func() {
+		defer close(all)
+		done <- h.Watch(ctx, func(l map[string]hypervisor.Link) { all <- l })
+	}()
+	return all, func() {
+		if ctx.Err() != nil {
+			t.Error("waited in vain")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
