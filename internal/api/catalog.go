@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -148,11 +150,25 @@ var zoneSpace = uuid.MustParse("6d9a4d4e-2f0a-4a51-9a35-0f6a7c1e5b03")
 // ListZones answers the one zone. Its endpoint is the address that the caller
 // reached us by: the one that surely works.
 func (a *api) ListZones(w http.ResponseWriter, r *http.Request) {
-	endpoint := "https://" + r.Host + Base
+	endpoint := reached(r) + Base
 	respond(w, http.StatusOK, openapi.ZoneList{Zones: []openapi.Zone{{
 		ID:          uuid.NewSHA1(zoneSpace, []byte(a.Zone)).String(),
 		Name:        a.Zone,
 		APIEndpoint: endpoint,
 		SosEndpoint: endpoint,
 	}}})
+}
+
+// reached is how the caller reached us. Who came without TLS to an address of
+// loopback came to the listener for that; with any other name, through a proxy
+// in front of it, which speaks TLS.
+func reached(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if address, err := netip.ParseAddr(host); r.TLS == nil && err == nil && address.IsLoopback() {
+		return "http://" + r.Host
+	}
+	return "https://" + r.Host
 }

@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
+	v2 "github.com/exoscale/egoscale/v2"
 	v3 "github.com/exoscale/egoscale/v3"
 	"github.com/google/go-cmp/cmp"
 
@@ -247,6 +249,30 @@ func TestEgoscaleZones(t *testing.T) {
 	}
 	if a := r.send(t, r.request(t, "GET", "/zone", "")); a.status != 200 || !strings.Contains(a.text, string(endpoint)) {
 		t.Errorf("zones, unsigned: got %d %s", a.status, a.text)
+	}
+}
+
+// Where a client found the API it finds the zone, too.
+func TestZonesWithoutTLS(t *testing.T) {
+	r := startAs(t, func(c *server.Config) { c.ListenHTTP = "127.0.0.1:0" })
+	c, err := r.sdk(t).WithEndpoint(v3.Endpoint(r.plain)).GetZoneAPIEndpoint(t.Context(), zone)
+	if err != nil || string(c) != r.plain {
+		t.Errorf("the zone's endpoint: got %q, %v; want %q", c, err, r.plain)
+	}
+	if _, err := r.sdk(t).WithEndpoint(c).ListSecurityGroups(t.Context()); err != nil {
+		t.Errorf("asking there: %v", explained(err))
+	}
+	older := legacyClient(t, r, v2.ClientOptWithAPIEndpoint(r.plain),
+		v2.ClientOptWithHTTPClient(&http.Client{Transport: r.http.Transport}))
+	if groups, err := older.ListSecurityGroups(t.Context(), zone); err != nil || len(groups) != 1 {
+		t.Errorf("the older SDK, there: got %v, %v", groups, err)
+	}
+
+	req := r.request(t, "GET", "/zone", "")
+	req.URL.Scheme, req.URL.Host = "http", strings.TrimSuffix(strings.TrimPrefix(r.plain, "http://"), "/v2")
+	req.Host = "api.example.com" // as a proxy with TLS passes it on
+	if a := r.send(t, req); !strings.Contains(a.text, `"api-endpoint":"https://api.example.com/v2"`) {
+		t.Errorf("behind a proxy: got %s", a.text)
 	}
 }
 

@@ -35,6 +35,15 @@ func TestReplayGetsTheFirstAnswer(t *testing.T) {
 	}
 }
 
+func TestTheSameChangeTwiceOnPurpose(t *testing.T) {
+	r := start(t)
+	const body = `{"name":"web"}`
+	first := r.say(t, "POST", "/security-group?nonce=1", body)
+	if again := r.say(t, "POST", "/security-group?nonce=2", body); first.status != 200 || again.status != 409 {
+		t.Errorf("with another nonce: got %d %s, then %d %s", first.status, first.text, again.status, again.text)
+	}
+}
+
 func TestRefusedChangeMayBeTriedAgain(t *testing.T) {
 	r := start(t)
 	at := time.Now().Add(5 * time.Minute).Unix()

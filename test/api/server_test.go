@@ -23,6 +23,7 @@ type running struct {
 	env      map[string]string // of admin.env
 	endpoint string
 	agents   string       // where hosts are served
+	plain    string       // the endpoint without TLS; empty if there is none
 	http     *http.Client // holds each answer against the contract
 }
 
@@ -50,6 +51,9 @@ func startAs(t *testing.T, configure func(*server.Config)) *running {
 	})
 	r := connect(t, config.DataDir)
 	r.agents = s.AgentAddr().String()
+	if plain := s.PlainAddr(); plain != nil {
+		r.plain = "http://" + plain.String() + "/v2"
+	}
 	return r
 }
 
