@@ -6,6 +6,8 @@ TOOL        := $(GO) tool -modfile=tools/go.mod
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD_FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 PACKETS     ?= 10000000
+REQUESTS    ?= 50000
+PATHS       ?= 1000000
 COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree -count 1 -parallel 8
 
 # Debian packages that targets install if they are missing: compilers, guests, rivals.
@@ -23,7 +25,7 @@ install = @missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation clean
+.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation api-fuzz api-flood clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -70,6 +72,12 @@ guest-kernel: ## Debian's cloud kernel and QEMU, for tests with real guests
 
 fuzz: ## As root: PACKETS (10000000) random frames through the eBPF programs and the evaluator, from SEED if one is given
 	$(COMPARE) -v -timeout 6h -packets $(PACKETS) $(if $(SEED),-seed $(SEED))
+
+api-fuzz: ## REQUESTS (50000) made out of the contract, half of them hostile, to a real server, from SEED if one is given
+	@$(GO) test ./test/api -run TestGeneratedRequests -count 1 -v -timeout 1h -requests $(REQUESTS) $(if $(SEED),-seed $(SEED))
+
+api-flood: ## PATHS (1000000) that there are not, asked of a real server; its memory before and after
+	@$(GO) test ./test/api -run TestUnknownPathsTakeNoMemory -count 1 -v -timeout 1h -paths $(PATHS)
 
 mutation: tools ## As root: plant faults into the eBPF programs, the compiler and the evaluator; fail if the tests miss one
 	$(GO) run ./test/mutation

@@ -68,7 +68,7 @@ func connect(t *testing.T, dir string) *running {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
+	transport := &http.Transport{MaxIdleConnsPerHost: askers, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
 	t.Cleanup(transport.CloseIdleConnections)
 	r.http = &http.Client{Transport: &contract.Transport{
 		Next:   tally{transport},

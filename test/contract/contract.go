@@ -125,6 +125,26 @@ func Check(r *http.Request, resp *http.Response, body []byte) error {
 	})
 }
 
+// CheckRequest tells what the contract has against a request for one of its own
+// operations; nil also for what is no route of it.
+func CheckRequest(r *http.Request, body string) error {
+	find, err := router()
+	if err != nil {
+		return err
+	}
+	route, params, err := find.FindRoute(r)
+	if err != nil {
+		return nil
+	}
+	asked := r.Clone(r.Context())
+	asked.Body = io.NopCloser(strings.NewReader(body))
+	asked.Header.Set("Content-Type", "application/json")
+	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: asked, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	})
+}
+
 // checkRefusal holds the answer to what is no route of the contract.
 func checkRefusal(method string, status int, body []byte) error {
 	if status < 400 || status > 499 {
