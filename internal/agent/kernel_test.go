@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/gabion/gabion/internal/agent"
@@ -28,7 +29,9 @@ import (
 type real struct {
 	agent.Datapath
 	host *hypervisor.Hypervisor
-	acks chan ack
+
+	namespace netns.NsHandle
+	acks      chan ack
 
 	hidden  bool // the tap had another name when it was first filtered
 	filters int  // on the tap at that moment
@@ -67,6 +70,10 @@ func withKernel(t *testing.T, script func(e agent.Enforcer, r *real)) {
 	}
 	defer d.Close()
 	r := &real{Datapath: d, acks: make(chan ack, 10)}
+	if r.namespace, err = netns.Get(); err != nil {
+		t.Fatal(err)
+	}
+	defer r.namespace.Close()
 	if r.host, err = hypervisor.Open(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 )
 
 // share is which part of the time reading all maps back may take. Where they are
@@ -19,8 +20,8 @@ const share = 200
 
 // Audit looks whether what is in force is still what Apply left there, and says what
 // is not, each in a few words. Pins it restores; the rest it takes note of, and the
-// next Apply repairs it. Small maps are compared whole each time, and which
-// interfaces are filtered, too.
+// next Apply repairs it. Which interfaces are filtered it looks at each time, and
+// whether a map was emptied; single entries of large maps more rarely.
 func (d *Datapath) Audit() (drift []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,31 +77,58 @@ func repinMap(m *ebpf.Map, path string) error {
 
 // audit finds interfaces that are there and that our programs do not run at any more.
 func (l *links) audit() (drift []string, err error) {
+	programs, err := l.programs()
+	if err != nil {
+		return nil, err
+	}
 	for pin, held := range l.held {
-		index, hookName, _ := strings.Cut(pin, "-")
-		info, err := held.Info()
-		if err != nil {
-			return drift, fmt.Errorf("identify link %s: %w", pin, err)
-		}
-		detached := info.TCX() == nil || info.TCX().Ifindex == 0
-		switch {
-		case detached && interfaceExists(index):
-			drift = append(drift, "interface "+index+" had no "+hookName)
-		case detached: // it went with its interface
-		case !exists(l.path(pin)):
-			drift = append(drift, "pin of link "+pin+" removed")
-			err = l.repin(pin)
-		default:
-			var altered bool
-			if altered, err = l.correct(hookName, pin); altered {
-				drift = append(drift, "interface "+index+" had another program as "+hookName)
-			}
+		found, err := l.auditOne(pin, held, programs)
+		if found != "" {
+			drift = append(drift, found)
 		}
 		if err != nil {
 			return drift, err
 		}
 	}
 	return drift, nil
+}
+
+// auditOne puts back what can be put back without detaching.
+func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.Program) (drift string, err error) {
+	info, err := held.Info()
+	if err != nil {
+		return "", fmt.Errorf("identify link %s: %w", pin, err)
+	}
+	index, hook, _ := strings.Cut(pin, "-")
+	detached := info.TCX() == nil || info.TCX().Ifindex == 0
+	switch {
+	case detached && interfaceExists(index):
+		return "interface " + index + " had no " + hook, nil
+	case detached:
+		return "", nil // it went with its interface
+	case info.Program != l.ids[hook]:
+		return "interface " + index + " had another program as " + hook, held.Update(programs[hook])
+	case !exists(l.path(pin)):
+		return "pin of link " + pin + " removed", l.repin(pin)
+	}
+	return "", nil
+}
+
+// programs are ours by the name of their hook. Their numbers are asked for once.
+func (l *links) programs() (map[string]*ebpf.Program, error) {
+	programs := map[string]*ebpf.Program{}
+	for _, h := range l.hooks {
+		programs[h.name] = h.program
+		if _, known := l.ids[h.name]; known {
+			continue
+		}
+		info, err := h.program.Info()
+		if err != nil {
+			return nil, fmt.Errorf("identify program %s: %w", h.name, err)
+		}
+		l.ids[h.name], _ = info.ID()
+	}
+	return programs, nil
 }
 
 func interfaceExists(index string) bool {
@@ -112,34 +140,14 @@ func interfaceExists(index string) bool {
 	return err == nil
 }
 
-// correct puts our program back if the link runs another one.
-func (l *links) correct(hookName, pin string) (altered bool, err error) {
-	for _, h := range l.hooks {
-		if h.name != hookName {
-			continue
-		}
-		info, err := l.held[pin].Info()
-		if err != nil {
-			return false, fmt.Errorf("identify link %s: %w", pin, err)
-		}
-		program, err := h.program.Info()
-		if err != nil {
-			return false, fmt.Errorf("identify program %s: %w", hookName, err)
-		}
-		if id, _ := program.ID(); id == info.Program {
-			return false, nil
-		}
-		return true, l.held[pin].Update(h.program)
-	}
-	return false, nil
-}
-
-// auditMaps reads back what is in force, as often as that is cheap. What is different
-// counts as actual from then on.
+// auditMaps reads back what is in force, as often as that is cheap, and at once where
+// a look says that something is missing. What is different counts as actual from then on.
 func (d *Datapath) auditMaps() (drift []string, err error) {
 	begun := time.Now()
 	if begun.Before(d.nextRead) {
-		return nil, nil
+		if emptied, err := d.kernel.isEmptied(d.actual); err != nil || !emptied {
+			return nil, err
+		}
 	}
 	found, err := d.kernel.read(d.register)
 	if err != nil {

@@ -23,7 +23,8 @@ var errNoInterface = errors.New("no such interface")
 type links struct {
 	dir   string
 	hooks []hook
-	held  map[string]link.Link // by pin name
+	held  map[string]link.Link      // by pin name
+	ids   map[string]ebpf.ProgramID // of our programs, by name of the hook; filled in by audits
 }
 
 // hook is where a program is attached on an interface.
@@ -37,7 +38,7 @@ type hook struct {
 // so even where they seem to run them already: the same instructions may hold other
 // maps. The replacement is atomic.
 func openLinks(dir string, programs *bpfPrograms) (*links, error) {
-	l := &links{dir: dir, held: map[string]link.Link{}, hooks: []hook{
+	l := &links{dir: dir, held: map[string]link.Link{}, ids: map[string]ebpf.ProgramID{}, hooks: []hook{
 		{"from_instance", ebpf.AttachTCXIngress, programs.FromInstance},
 		{"to_instance", ebpf.AttachTCXEgress, programs.ToInstance},
 	}}
