@@ -169,6 +169,7 @@ type bpfNicState struct {
 		Val uint32
 	}
 	EventsLost uint32
+	Seed       uint64
 	RarpTime   uint64
 	EventTime  uint64
 	Learned    [4]struct {
@@ -176,6 +177,24 @@ type bpfNicState struct {
 		Address bpfAddress
 		Since   uint64
 	}
+}
+
+type bpfOpener struct {
+	_    structs.HostLayout
+	Key  bpfFlowKey
+	Flow bpfFlow
+}
+
+type bpfOpeners struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	Pad     uint32
+	Tags    [8]uint16
+	Used    [8]uint32
+	Openers [8]bpfOpener
 }
 
 type bpfPacket struct {
@@ -233,6 +252,7 @@ type bpfPacket struct {
 		More           bool
 		_              [1]byte
 	}
+	_           [4]byte
 	Key         bpfFlowKey
 	Asked       bpfAdmittedKey
 	AskedRemote bpfCidrKey
@@ -250,7 +270,7 @@ type bpfPacket struct {
 	TcpFlags    uint8
 	Options     [40]uint8
 	NextOption  uint8
-	_           [2]byte
+	_           [6]byte
 	Event       bpfEvent
 }
 
@@ -359,6 +379,7 @@ const (
 	bpfProgFromInstance   = "from_instance"
 	bpfProgToInstance     = "to_instance"
 	bpfVarClockIsSet      = "clock_is_set"
+	bpfVarDescribed       = "described"
 	bpfVarSetClock        = "set_clock"
 	bpfVarTellAllowed     = "tell_allowed"
 )
@@ -442,6 +463,7 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	ClockIsSet  *ebpf.VariableSpec `ebpf:"clock_is_set"`
+	Described   *ebpf.VariableSpec `ebpf:"described"`
 	SetClock    *ebpf.VariableSpec `ebpf:"set_clock"`
 	TellAllowed *ebpf.VariableSpec `ebpf:"tell_allowed"`
 }
@@ -520,6 +542,7 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	ClockIsSet  *ebpf.Variable `ebpf:"clock_is_set"`
+	Described   *ebpf.Variable `ebpf:"described"`
 	SetClock    *ebpf.Variable `ebpf:"set_clock"`
 	TellAllowed *ebpf.Variable `ebpf:"tell_allowed"`
 }

@@ -68,7 +68,11 @@ func (d *Datapath) PutFlows(live, expired int) error {
 		key := bpfFlowKey{Protocol: 17, Rport: uint16(n)}
 		datagram := bpfFragmentKey{Protocol: 17, Id: uint32(n)}
 		err := d.eachFlowMap(func(m *ebpf.Map) error {
-			if m.ValueSize() == uint32(binary.Size(bpfFragment{})) {
+			switch {
+			case m.Type() == ebpf.Array:
+				set := bpfOpeners{Tags: [8]uint16{1}, Openers: [8]bpfOpener{{Key: key, Flow: flow}}}
+				return m.Put(uint32(n), &set)
+			case m.ValueSize() == uint32(binary.Size(bpfFragment{})):
 				return m.Put(&datagram, &bpfFragment{Begun: seen})
 			}
 			return m.Put(&key, &flow)
@@ -83,6 +87,9 @@ func (d *Datapath) PutFlows(live, expired int) error {
 // CountFlows counts what the only NIC's maps hold: flows, settled or not, and datagrams.
 func (d *Datapath) CountFlows() (n int, err error) {
 	err = d.eachFlowMap(func(m *ebpf.Map) error {
+		if m.Type() == ebpf.Array {
+			return eachOpener(m, func(*bpfFlowKey, *bpfFlow) bool { n++; return true })
+		}
 		key := make([]byte, m.KeySize())
 		for err := m.NextKey(nil, key); ; err = m.NextKey(key, key) {
 			if errors.Is(err, ebpf.ErrKeyNotExist) {

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/cilium/ebpf"
 )
@@ -63,7 +64,7 @@ func (k *kernel) openSlots(slots []uint32) error {
 }
 
 func (k *kernel) clearSlot(slot uint32) error {
-	if err := k.maps.NicStates.Put(slot, &bpfNicState{}); err != nil {
+	if err := k.maps.NicStates.Put(slot, &bpfNicState{Seed: rand.Uint64()}); err != nil {
 		return err
 	}
 	counters := make([]uint32, reasonSlots)

@@ -137,7 +137,9 @@ func openStub(outer *ebpf.Map, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 		return m, err
 	}
 	small := spec.Copy()
-	small.MaxEntries = 1
+	if spec.Type != ebpf.Array { // an array of another size is of another kind
+		small.MaxEntries = 1
+	}
 	if m, err = ebpf.NewMap(small); err != nil {
 		return nil, fmt.Errorf("create stub for map %s: %w", outer, err)
 	}

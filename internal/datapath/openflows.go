@@ -61,6 +61,9 @@ func (d *Datapath) OpenFlows(instance string, limit int) (flows []OpenFlow, more
 // eachFlow yields flows until told to stop. What comes and goes meanwhile may be
 // missed, or be there twice.
 func eachFlow(m *ebpf.Map, yield func(*bpfFlowKey, *bpfFlow) bool) error {
+	if m.Type() == ebpf.Array {
+		return eachOpener(m, yield)
+	}
 	var cursor ebpf.MapBatchCursor
 	keys, values := make([]bpfFlowKey, batch), make([]bpfFlow, batch)
 	for {

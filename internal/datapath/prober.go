@@ -86,7 +86,9 @@ func openProber(m *bpfMaps, slots int) (_ *prober, err error) {
 // shareInner gives all slots one small map.
 func shareInner(outer *ebpf.Map, spec *ebpf.MapSpec, slots int) (*ebpf.Map, error) {
 	small := spec.Copy()
-	small.MaxEntries = probeRoom
+	if spec.Type != ebpf.Array { // an array of another size is of another kind
+		small.MaxEntries = probeRoom
+	}
 	m, err := ebpf.NewMap(small)
 	if err != nil {
 		return nil, fmt.Errorf("create map for %s: %w", outer, err)
@@ -176,7 +178,7 @@ func (p *prober) run(d gabion.Direction, frame []byte, ifindex int) (reason gabi
 	if at < 0 {
 		return 0, 0, errors.New("the program gave no answer")
 	}
-	return gabion.Reason(seen[at].Reason), seen[at].Rule, errors.Join(forget(p.openers), forget(p.flows))
+	return gabion.Reason(seen[at].Reason), seen[at].Rule, errors.Join(forgetOpeners(p.openers), forget(p.flows))
 }
 
 // runContext is as much of struct __sk_buff as a question needs.

@@ -63,6 +63,7 @@ func TestSizes(t *testing.T) {
 	}{
 		{bpfFlowKey{}, 40},
 		{bpfFlow{}, 32},
+		{bpfOpeners{}, 56 + 8*72},
 		{bpfFragmentKey{}, 40},
 		{bpfFragment{}, 20},
 		{bpfMember4Key{}, 8},

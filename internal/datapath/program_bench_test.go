@@ -116,7 +116,7 @@ func (w *programs) measure(s *scene) {
 	if s.want != gabion.PassFlow {
 		var openers *ebpf.Map
 		w.must(w.objects.HalfOpen.Lookup(s.nic.Slot, &openers))
-		emptyBatch(w, openers)
+		w.must(forgetOpeners(openers))
 		w.must(openers.Close())
 	}
 	w.put(w.objects.Packets, uint32(0), staleScratch())
@@ -132,18 +132,6 @@ func (w *programs) measure(s *scene) {
 	s.times = append(s.times, float64(each.Nanoseconds()))
 	if got := w.counted(s.nic.Slot)[s.want] - before; s.want != gabion.ReasonNone && got != batchSize {
 		w.Fatalf("%s: %d frames of %d got %s", s.name, got, batchSize, s.want)
-	}
-}
-
-// emptyBatch empties a large map quickly.
-func emptyBatch(t testing.TB, m *ebpf.Map) {
-	t.Helper()
-	var cursor ebpf.MapBatchCursor
-	keys, values := make([]bpfFlowKey, 1<<16), make([]bpfFlow, 1<<16)
-	for {
-		if _, err := m.BatchLookupAndDelete(&cursor, keys, values, nil); err != nil {
-			return
-		}
 	}
 }
 

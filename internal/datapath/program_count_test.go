@@ -179,10 +179,23 @@ func (w *programs) flow(key bpfFlowKey) (f bpfFlow) {
 	w.Helper()
 	err := w.table.Lookup(key, &f)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		err = w.openers.Lookup(key, &f)
+		f, _ = w.opener(key)
+		return f
 	}
 	w.must(err)
 	return f
+}
+
+// opener is a flow of the guest's that is not settled.
+func (w *programs) opener(key bpfFlowKey) (f bpfFlow, found bool) {
+	w.Helper()
+	w.must(eachOpener(w.openers, func(k *bpfFlowKey, opener *bpfFlow) bool {
+		if *k == key {
+			f, found = *opener, true
+		}
+		return !found
+	}))
+	return f, found
 }
 
 // listener reads events as they come.

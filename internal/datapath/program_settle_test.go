@@ -60,12 +60,12 @@ func TestWhatSettles(t *testing.T) {
 		}
 		for i, s := range flow.before {
 			s.run(w, i)
-			if w.holds(w.table, key) || !w.holds(w.openers, key) {
+			if _, opens := w.opener(key); w.isSettled(key) || !opens {
 				t.Errorf("%s: settled after frame %d", flow.name, i+1)
 			}
 		}
 		flow.settling.run(w, len(flow.before))
-		if !w.holds(w.table, key) || w.holds(w.openers, key) {
+		if _, opens := w.opener(key); !w.isSettled(key) || opens {
 			t.Errorf("%s: not settled in the end", flow.name)
 		}
 	}
@@ -91,11 +91,11 @@ func TestWhatDoesNotSettleStaysAsItWas(t *testing.T) {
 	}
 }
 
-// holds tells whether the map has the flow.
-func (w *programs) holds(m *ebpf.Map, key bpfFlowKey) bool {
+// isSettled tells whether the guest's table has the flow.
+func (w *programs) isSettled(key bpfFlowKey) bool {
 	w.Helper()
 	var f bpfFlow
-	err := m.Lookup(key, &f)
+	err := w.table.Lookup(key, &f)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		w.Fatal(err)
 	}

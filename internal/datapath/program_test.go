@@ -231,11 +231,12 @@ func newOrdinary(t testing.TB) *programs {
 func (w *programs) reset() {
 	w.Helper()
 	for _, m := range []*ebpf.Map{
-		w.table, w.openers, w.pieces, w.objects.Told, w.objects.Named,
+		w.table, w.pieces, w.objects.Told, w.objects.Named,
 		w.objects.Members4, w.objects.Members6, w.rules.rules, w.rules.cidrs[0], w.rules.cidrs[1],
 	} {
 		emptyMap(w, m)
 	}
+	w.must(forgetOpeners(w.openers))
 	w.reattach(nicSlot)
 	w.put(w.objects.NicStates, uint32(nicSlot), bpfNicState{})
 	w.put(w.objects.Config, uint32(0), bpfConfig{})

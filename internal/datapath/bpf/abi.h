@@ -22,7 +22,8 @@
 #define MAX_POLICY_KEYS      1048576 /* per policy set */
 #define MAX_CIDRS            65536 /* per policy set and direction */
 #define MAX_FLOWS            65536 /* per NIC */
-#define MAX_HALF_OPEN        8192 /* per NIC */
+#define OPENER_SETS          1024 /* per NIC */
+#define OPENERS_PER_SET      8
 #define MAX_FRAGMENTS        1024 /* per NIC */
 #define MAX_TOLD             16384 /* per host */
 #define MAX_ADMITTED         16384 /* per host */
@@ -74,12 +75,13 @@ struct learned {
 };
 
 /*
- * nic_states: ARRAY[slot]. Programs write; the agent zeroes a slot before it gives it away.
+ * nic_states: ARRAY[slot]. Programs write; the agent zeroes a slot, but for its seed, before it gives it away.
  * The times are those of docs/verdicts.md, Rates, in ns.
  */
 struct nic_state {
 	struct bpf_spin_lock lock; /* of learned */
 	__u32 events_lost; /* since the last event that was sent */
+	__u64 seed; /* of hashes of half-open flows; the agent's, for as long as the slot is in use */
 	__u64 rarp_time;
 	__u64 event_time;
 	struct learned learned[LEARNED_PER_NIC]; /* oldest first */
@@ -172,8 +174,6 @@ struct flow_key {
 	__u8 pad[3];
 };
 
-/* half_open: ARRAY_OF_MAPS[slot] -> LRU_HASH[flow_key] -> flow. What is not settled: its opener has not spoken again after an answer. */
-
 enum BYTE flow_state {
 	FLOW_HALF_OPEN = 1,
 	FLOW_SYN_ACK = 2,
@@ -199,6 +199,24 @@ struct flow {
 #define FLOW_FIN    2 /* the side has sent FIN */
 #define FLOW_END    8 /* end is known */
 #define FLOW_ACK    32 /* ack is known */
+
+/* A flow that is not settled: its opener has not spoken again after an answer. */
+struct opener {
+	struct flow_key key;
+	struct flow flow;
+};
+
+/*
+ * half_open: ARRAY_OF_MAPS[slot] -> ARRAY[hash of flow_key] -> openers. Programs
+ * write. A set of places: a flow may have any of the set that its hash names.
+ */
+struct openers {
+	struct bpf_spin_lock lock; /* of all that follows; the collector alone clears tags without it */
+	__u32 pad;
+	__u16 tags[OPENERS_PER_SET] __attribute__((aligned(8))); /* of places: the rest of the hash; 0 is nobody */
+	__u32 used[OPENERS_PER_SET]; /* ticks */
+	struct opener openers[OPENERS_PER_SET];
+};
 
 /* fragments: ARRAY_OF_MAPS[slot] -> LRU_HASH[fragment_key] -> fragment. What the first fragment said for those that follow. */
 struct fragment_key {

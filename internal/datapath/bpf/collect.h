@@ -28,7 +28,7 @@ static __always_inline bool is_expired(struct walk *walk, __u32 begun, __u32 tim
 	return false;
 }
 
-/* An LRU may give the element to another key while we look: what is deleted is the key that was looked at. */
+/* The kernel may give the element to another key while we look: what is deleted is the key that was looked at. */
 static long collect_flow(void *table, struct flow_key *key, struct flow *flow, struct walk *walk)
 {
 	struct flow_key found = *key;
@@ -36,6 +36,32 @@ static long collect_flow(void *table, struct flow_key *key, struct flow *flow, s
 	barrier();
 	if (is_expired(walk, flow->last_seen, timeout_of(&found, flow->state)) && !bpf_map_delete_elem(table, &found))
 		walk->expired++;
+	return 0;
+}
+
+/*
+ * The lock is not for programs of this kind, on older kernels: a tag is cleared
+ * only if neither it nor its neighbours have changed since we looked.
+ */
+static __always_inline bool clear_tag(__u64 *tags, __u64 found, __u32 i)
+{
+	return __sync_val_compare_and_swap(tags, found, found & ~(0xffffULL << i * 16)) == found;
+}
+
+static long collect_openers(void *sets, __u32 *index, struct openers *set, struct walk *walk)
+{
+	for (__u32 i = 0; i < OPENERS_PER_SET; i++) {
+		const struct opener *opener = &set->openers[i];
+		__u64 *tags = (__u64 *)set->tags + i / 4;
+		__u64 found = *(volatile __u64 *)tags;
+
+		if (!(found >> i % 4 * 16 & 0xffff))
+			continue;
+		barrier();
+		if (is_expired(walk, opener->flow.last_seen, timeout_of(&opener->key, opener->flow.state)) &&
+		    clear_tag(tags, found, i % 4))
+			walk->expired++;
+	}
 	return 0;
 }
 

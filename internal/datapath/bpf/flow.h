@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "nic.h"
+#include "openers.h"
 #include "parse.h"
 #include "rules.h"
 
@@ -97,27 +98,20 @@ static __always_inline bool is_live(const struct packet *p, const struct flow *f
 	return since(p->now, flow->last_seen) <= timeout_of(&p->key, flow->state);
 }
 
-static __always_inline void *openers_of(const struct packet *p)
-{
-	return bpf_map_lookup_elem(&half_open, &p->nic.slot);
-}
-
-/* The live flow of p->key, if there is one. The NIC's table comes first: what is settled costs one lookup. */
+/*
+ * The live flow of p->key, if there is one. The NIC's table comes first: what is settled
+ * costs one lookup. Of what is not, it is a copy.
+ */
 static __always_inline struct flow *find(struct packet *p, void *table)
 {
 	struct flow *flow = bpf_map_lookup_elem(table, &p->key);
-	void *openers;
 
 	p->left = flow;
 	p->settled = flow && is_live(p, flow);
 	if (p->settled)
 		return flow;
-	openers = openers_of(p);
-	if (!openers)
-		return NULL;
-	flow = bpf_map_lookup_elem(openers, &p->key);
-	if (flow && is_live(p, flow))
-		return flow;
+	if (load_opener(p, place_of(p)) && is_live(p, &p->flow))
+		return &p->flow;
 	return NULL;
 }
 
@@ -263,26 +257,46 @@ static __always_inline void renew(const struct packet *p, struct flow *flow)
 	}
 }
 
-/* Moves a flow to the NIC's table: there it counts, and no flood evicts it. */
-static __always_inline enum reason settle(struct packet *p, void *table, const struct flow *spoken)
+/* Moves p->flow to the NIC's table: there it counts, and no flood evicts it. */
+static __always_inline enum reason settle(struct packet *p, void *table)
 {
-	void *openers = openers_of(p);
-
-	p->flow = *spoken;
 	renew(p, &p->flow);
 	track(p, &p->flow);
 	if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))
 		return DROP_TABLE_FULL;
-	if (openers)
-		bpf_map_delete_elem(openers, &p->key);
+	remove_opener(p, place_of(p));
 	return PASS_FLOW;
+}
+
+/*
+ * Writes what the packet changes of a flow that is not settled: where it lies, and not in our
+ * copy, as another CPU may see the other side. If it was evicted meanwhile, so be it.
+ */
+static __always_inline void track_opener(struct packet *p)
+{
+	struct place_of place = place_of(p);
+	__u32 i;
+
+	if (!place.set)
+		return;
+	bpf_spin_lock(&place.set->lock);
+	i = index_of(place.set, place.tag, &p->key);
+	if (i < OPENERS_PER_SET) {
+		renew(p, &place.set->openers[i].flow);
+		track(p, &place.set->openers[i].flow);
+	}
+	bpf_spin_unlock(&place.set->lock);
 }
 
 /* A packet of a live flow that p->rule admits. */
 static __always_inline enum reason pass_flow(struct packet *p, void *table, struct flow *flow)
 {
 	if (settles(p, flow))
-		return settle(p, table, flow);
+		return settle(p, table);
+	if (!p->settled) {
+		track_opener(p);
+		return PASS_FLOW;
+	}
 	renew(p, flow);
 	track(p, flow);
 	return PASS_FLOW;
@@ -291,8 +305,6 @@ static __always_inline enum reason pass_flow(struct packet *p, void *table, stru
 /* Begins a flow with the packet that the rules admitted for that reason. */
 static __always_inline enum reason begin(struct packet *p, void *table, enum reason reason)
 {
-	void *openers = openers_of(p);
-
 	p->flow = (struct flow){
 		.last_seen = p->now,
 		.epoch = p->epoch,
@@ -305,9 +317,7 @@ static __always_inline enum reason begin(struct packet *p, void *table, enum rea
 	track(p, &p->flow);
 	if (p->left)
 		bpf_map_delete_elem(table, &p->key);
-	if (!openers || bpf_map_update_elem(openers, &p->key, &p->flow, BPF_ANY))
-		return DROP_TABLE_FULL;
-	return reason;
+	return store_opener(p, place_of(p)) ? reason : DROP_TABLE_FULL;
 }
 
 /* Port reuse: a new handshake may follow at once where the last one has ended. */

@@ -247,7 +247,7 @@ int collect_expired(struct collection *collection)
 		bpf_for_each_map_elem(table, collect_flow, &walk, 0);
 	table = bpf_map_lookup_elem(&half_open, &slot);
 	if (table)
-		bpf_for_each_map_elem(table, collect_flow, &walk, 0);
+		bpf_for_each_map_elem(table, collect_openers, &walk, 0);
 	table = bpf_map_lookup_elem(&fragments, &slot);
 	if (table)
 		bpf_for_each_map_elem(table, collect_datagram, &walk, 0);

@@ -116,25 +116,28 @@ struct {
 	__array(values, struct flow_table);
 } flows SEC(".maps");
 
+/* The compiler describes only types that are used other than as an inner map's. */
+const struct openers *described __attribute__((unused));
+
 /*
- * An LRU: a flood, answered or not, evicts what is not settled only. One for each
- * NIC: it evicts that NIC's only.
+ * A flood, answered or not, evicts what is not settled only. One for each NIC: it
+ * evicts that NIC's only.
  */
-struct openers {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, MAX_HALF_OPEN);
-	__type(key, struct flow_key);
-	__type(value, struct flow);
+struct opener_sets {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OPENER_SETS);
+	__type(key, __u32);
+	__type(value, struct openers);
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MAX_NICS);
 	__type(key, __u32);
-	__array(values, struct openers);
+	__array(values, struct opener_sets);
 } half_open SEC(".maps");
 
-/* An LRU for each NIC, like half_open. */
+/* One for each NIC, like half_open. */
 struct datagrams {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_FRAGMENTS);

@@ -57,10 +57,10 @@ struct packet {
 	bool settled; /* and alive */
 	struct layers ip;
 	struct layers quoted;
-	struct flow_key key; /* of the flow in question */
+	struct flow_key key __attribute__((aligned(8))); /* of the flow in question */
 	struct admitted_key asked; /* of the rules */
 	struct cidr_key asked_remote;
-	struct flow flow; /* as it is stored first */
+	struct flow flow; /* that is not settled, or as it is stored first */
 	struct fragment_key datagram; /* of a fragment */
 	struct fragment first; /* of that datagram, what is known */
 	__u32 epoch; /* read once, before anything that an epoch guards */
