@@ -26,6 +26,7 @@ var derived = []string{"group-name", "rule-key", "mac", "address", "use"}
 
 // audit holds the organization's keys against each other: every key that
 // follows from an object is there, no other is, and nothing names what is gone.
+// And it holds that the audit logs are unbroken.
 func (w *world) audit() {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -50,6 +51,24 @@ func (w *world) audit() {
 	slices.Sort(a.keys)
 	if diff := cmp.Diff(a.keys, w.derivedKeys()); diff != "" {
 		w.t.Errorf("keys that follow from objects (-want +got): %s", diff)
+	}
+	must(w.t, gabion.VerifyAudit(w.records(w.org)))
+	must(w.t, gabion.VerifyAudit(w.records(gabion.InstallationLog)))
+}
+
+// records are all records of a log, oldest first, read page by page.
+func (w *world) records(log string) []gabion.AuditRecord {
+	w.t.Helper()
+	var all []gabion.AuditRecord
+	for before := int64(0); ; {
+		page, err := w.Audit(w.t.Context(), log, before, 1000)
+		must(w.t, err)
+		all = append(all, page...)
+		if len(page) < 1000 {
+			slices.Reverse(all)
+			return all
+		}
+		before = page[len(page)-1].Sequence
 	}
 }
 

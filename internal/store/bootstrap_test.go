@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/gabion/gabion"
@@ -83,4 +85,52 @@ func TestConnectRefusesAnotherSchema(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `schema version "99"`) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestStoreOfBeforeOrganizationsGoesOn begins with what the first release wrote: one
+// organization with a name alone, and its only key in the place of today's index.
+func TestStoreOfBeforeOrganizationsGoesOn(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	_, key, err := w.Bootstrap(ctx)
+	must(t, err)
+	raw := w.raw()
+	stored := func(at string) string {
+		reply, err := raw.Get(ctx, at)
+		must(t, err)
+		return string(reply.Kvs[0].Value)
+	}
+	var record struct{ Secret []byte }
+	must(t, json.Unmarshal([]byte(stored("gabion/o/"+w.org+"/key/"+key.ID)), &record))
+	old, err := json.Marshal(map[string]any{
+		"secret": record.Secret, "name": "operator", "organization": w.org, "operator": true, "created": key.Created,
+	})
+	must(t, err)
+	for at, value := range map[string]string{"key/" + key.ID: string(old), "organization/" + w.org: `{"name":"default"}`} {
+		_, err := raw.Put(ctx, "gabion/"+at, value)
+		must(t, err)
+	}
+	for _, at := range []string{"o/" + w.org + "/key/" + key.ID, "operator-key/" + key.ID, "organization-name/default", "o/" + w.org + "/audit-head"} {
+		_, err := raw.Delete(ctx, "gabion/"+at)
+		must(t, err)
+	}
+
+	s := connect(t, w.embedded.Endpoint(), w.dir, w.log())
+	for range 2 {
+		org, again, err := s.Bootstrap(ctx)
+		must(t, err)
+		if diff := cmp.Diff(key, again); diff != "" || org != w.org {
+			t.Errorf("organization %s, key %s", org, diff)
+		}
+	}
+	o, err := s.Organization(ctx, w.org)
+	must(t, err)
+	want := gabion.Organization{ID: w.org, Name: "default", Created: key.Created, Quotas: gabion.DefaultQuotas(), Hosts: []string{gabion.AnyHost}}
+	if diff := cmp.Diff(want, o); diff != "" {
+		t.Error(diff)
+	}
+	refused(t, only(s.DeleteKey(ctx, w.org, key.ID)), gabion.CodeConflict, "operator")
+	refused(t, only(s.CreateOrganization(ctx, gabion.Organization{Name: "default"})), gabion.CodeConflict, "default")
+	must(t, only(s.CreateGroup(ctx, gabion.Group{Organization: w.org, Name: "web"})))
 }

@@ -67,6 +67,17 @@ func TestAcknowledgedWritesSurviveKill(t *testing.T) {
 		}
 	}
 	w.audit()
+	told := map[string]bool{} // by action and subject
+	for _, r := range w.records(w.org) {
+		told[r.Action+" "+r.Subject] = true
+	}
+	for kind, action := range map[string]string{"group": "create-security-group", "rules": "add-rules-to-security-group"} {
+		for _, id := range acknowledged[kind] {
+			if !told[action+" "+id] {
+				t.Errorf("the audit log lacks the acknowledged %s %s", action, id)
+			}
+		}
+	}
 	t.Logf("%d kills, %d groups and %d times rules acknowledged", *kills, len(acknowledged["group"]), len(acknowledged["rules"]))
 	if len(acknowledged["rules"]) == 0 {
 		t.Error("nothing was written")

@@ -19,8 +19,8 @@ const (
 	denialWindow = time.Minute
 	// deniedKinds is how many kinds of denials a log tells apart within a window.
 	deniedKinds = 20
-	// flushPatience is how long writing them may take, also when the store closes.
-	flushPatience = time.Second
+	// otherActions is the action of the record that tells of all others.
+	otherActions = "others"
 )
 
 // denied is a kind of denial.
@@ -78,11 +78,11 @@ func (s *Store) Deny(_ context.Context, e gabion.AuditEntry) error {
 func (d *denials) add(e gabion.AuditEntry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	kind := denied{e.Log, e.Key, e.Remote, e.Action}
+	kind := kindOf(e)
 	w, known := d.waiting[kind]
 	if !known && d.kinds[e.Log] >= deniedKinds {
-		kind = denied{log: e.Log}
-		e = gabion.AuditEntry{Log: e.Log, Time: e.Time, Action: "others", Denied: true, Message: "denials of more kinds than are told apart"}
+		e = gabion.AuditEntry{Log: e.Log, Time: e.Time, Action: otherActions, Denied: true, Message: "more kinds of denials than are told apart"}
+		kind = kindOf(e)
 		w, known = d.waiting[kind]
 	}
 	if !known {
@@ -117,7 +117,7 @@ func (d *denials) run(ctx context.Context) {
 		case <-window.C:
 			d.turn(ctx)
 		case <-ctx.Done():
-			d.turn(context.WithoutCancel(ctx))
+			d.turn(ctx)
 			return
 		}
 	}
@@ -156,18 +156,47 @@ func (d *denials) flush(ctx context.Context) {
 	d.writeAll(ctx, taken)
 }
 
-// writeAll writes what was taken. What can't be written is lost, and counted in our
-// own log: keeping it would let an outage fill the memory.
+// writeAll writes what was taken. What can't be written now is kept until the
+// window ends, or lost if the store closes.
 func (d *denials) writeAll(ctx context.Context, taken map[string][]gabion.AuditEntry) {
 	for _, log := range slices.Sorted(maps.Keys(taken)) {
 		entries := taken[log]
 		slices.SortFunc(entries, func(a, b gabion.AuditEntry) int { return a.Time.Compare(b.Time) })
-		ctx, cancel := context.WithTimeout(ctx, flushPatience)
+		// What was begun is ended, also when the store closes: who writes it once more
+		// would tell of too many.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		if err := d.write(ctx, log, entries); err != nil {
-			d.log.Error("denials can't be recorded in the audit log", "log", log, "records", len(entries), "error", err)
+			d.log.Error("denials can't be recorded in the audit log now", "log", log, "records", len(entries), "error", err)
+			d.keep(entries)
 		}
 		cancel()
 	}
+}
+
+// keep takes entries back that could not be written: no more kinds than were told apart.
+func (d *denials) keep(entries []gabion.AuditEntry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range entries {
+		kind := kindOf(e)
+		w := d.waiting[kind]
+		if w == nil {
+			w = &waiting{}
+			d.waiting[kind] = w
+			d.kinds[e.Log]++
+		}
+		e.Count += w.entry.Count
+		w.entry = e
+	}
+}
+
+// kindOf tells denials apart. Those that are told of together have no action of
+// their own.
+func kindOf(e gabion.AuditEntry) denied {
+	if e.Action == otherActions {
+		return denied{log: e.Log}
+	}
+	return denied{e.Log, e.Key, e.Remote, e.Action}
 }
 
 // recordDenials appends to a log what was denied.

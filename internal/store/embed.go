@@ -23,9 +23,11 @@ const (
 	// retention is how many revisions stay readable, so that a watch can be
 	// resumed; compaction runs every five minutes.
 	retention = "10000"
-	// maxOps bounds the operations of one transaction. The largest are the
-	// deletion of a group whose rules name many groups, and adding many rules.
-	maxOps = 4096
+	// maxOps bounds the operations of one transaction, and maxRequest its bytes. The
+	// largest is to replace 5,000 rules, which name groups, by as many others: six
+	// operations and half a kilobyte for each.
+	maxOps     = 32 << 10
+	maxRequest = 8 << 20
 	// tick is short because a lone member waits for nobody: it elects itself
 	// after at most twenty of them.
 	tick     = 20 * time.Millisecond
@@ -106,6 +108,7 @@ func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Conf
 
 	c.QuotaBackendBytes = quota
 	c.MaxTxnOps = maxOps
+	c.MaxRequestBytes = maxRequest
 	c.AutoCompactionMode = embed.CompactorModeRevision
 	c.AutoCompactionRetention = retention
 

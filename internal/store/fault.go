@@ -26,7 +26,7 @@ func classed(err error, what string) error {
 		return gabion.Unavailable("the store is full, nothing can be changed: restart the server that embeds it, which makes room; or raise the quota of your etcd cluster and clear its alarm")
 	case errors.Is(err, rpctypes.ErrTooManyRequests):
 		return gabion.Unavailable("the store has too much to do: try again")
-	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
+	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge), isOversized(err):
 		return &gabion.Error{Code: gabion.CodeLimit, Message: "the change is too large for one transaction: make it in smaller parts"}
 	case errors.Is(err, errUnanswered):
 		return gabion.Unavailable("the store does not answer (%v), and whether the change was made is not known: look before you try again", err)
@@ -34,6 +34,11 @@ func classed(err error, what string) error {
 		return gabion.Unavailable("the store does not answer (%v): try again", err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// isOversized tells whether gRPC refused a message for its size, before etcd saw it.
+func isOversized(err error) bool {
+	return status.Code(err) == codes.ResourceExhausted
 }
 
 // isOutage tells whether etcd, or the way to it, failed rather than refused.

@@ -2,13 +2,19 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gabion/gabion"
 )
 
 // ReplaceRules makes the group's rules those given, in one transaction. A rule that
-// the group has already keeps its id and its place, and gets the description given.
+// the group has already keeps its id and its place, and gets the description given;
+// the others get ids.
 func (s *Store) ReplaceRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) {
+	rules = slices.Clone(rules)
+	for i := range rules {
+		rules[i].ID = ""
+	}
 	rules, err := newRules(group, rules)
 	if err != nil {
 		return gabion.Operation{}, err
@@ -24,6 +30,8 @@ func (s *Store) ReplaceRules(ctx context.Context, org, group string, rules []gab
 		if err := t.roomForRules(g, 0, len(rules)); err != nil {
 			return err
 		}
+		// That these are all stays so: whatever changes them writes the head of the
+		// organization's audit log, which this has read.
 		old, err := t.rulesOf(org, group)
 		if err != nil {
 			return err
@@ -84,8 +92,28 @@ func (t *txn) replaceRules(org string, old map[string]storedRule, rules []gabion
 		t.deleteRule(org, &r.Rule)
 	}
 	t.before, t.after = rulesSaid(append(before, removed...)), rulesSaid(append(after, added...))
-	if err := t.read(keysOfRules(org, added)...); err != nil {
+	return t.putNewRules(org, added)
+}
+
+// putNewRules writes rules of which it is known that the group has none like them.
+func (t *txn) putNewRules(org string, rules []gabion.Rule) error {
+	var peers []string
+	for i := range rules {
+		if peer := rules[i].Peer.Group; isID(peer) {
+			peers = append(peers, groupKey(org, peer))
+		}
+	}
+	if err := t.read(peers...); err != nil {
 		return err
 	}
-	return t.addRules(org, added)
+	for i := range rules {
+		r := &rules[i]
+		if err := t.put(equalRuleKey(org, r.Group, r.Key()), holder{ID: r.ID}); err != nil {
+			return err
+		}
+		if err := t.putRule(org, r, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -207,14 +207,8 @@ func (t *txn) addRules(org string, rules []gabion.Rule) error {
 }
 
 func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
-	key := ruleKey(org, r.Group, r.ID)
-	if err := t.requireNew("rule", r.ID, key); err != nil {
+	if err := t.requireNew("rule", r.ID, ruleKey(org, r.Group, r.ID)); err != nil {
 		return err
-	}
-	if r.Peer.IsGroup() {
-		if _, err := t.group(org, r.Peer.Group); err != nil {
-			return err
-		}
 	}
 	err := t.claim(equalRuleKey(org, r.Group, r.Key()), holder{ID: r.ID}, func(other holder) error {
 		return gabion.Conflict("the security group has an equal rule (%s) already: its id is %s", r.Key(), other.ID)
@@ -222,12 +216,22 @@ func (t *txn) addRule(org string, r *gabion.Rule, place int) error {
 	if err != nil {
 		return err
 	}
+	return t.putRule(org, r, place)
+}
+
+// putRule writes a new rule, and that it uses the group that it names.
+func (t *txn) putRule(org string, r *gabion.Rule, place int) error {
+	if r.Peer.IsGroup() {
+		if _, err := t.group(org, r.Peer.Group); err != nil {
+			return err
+		}
+	}
 	if names := namedGroup(r); names != "" {
 		if err := t.put(ruleUsePrefix(org, names, r.Group)+r.ID, holder{}); err != nil {
 			return err
 		}
 	}
-	return t.put(key, ruleOf(*r, place))
+	return t.put(ruleKey(org, r.Group, r.ID), ruleOf(*r, place))
 }
 
 // DeleteRule deletes one rule of the group.

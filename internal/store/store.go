@@ -48,6 +48,7 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 		// A connection that no longer carries anything is noticed in 13 s.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
+		MaxCallSendMsgSize:   maxRequest, // what is too large for a cluster, that says
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to etcd: %w", err)

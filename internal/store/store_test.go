@@ -18,6 +18,7 @@ type world struct {
 	t        *testing.T
 	org      string
 	embedded *store.Embedded
+	dir      string
 }
 
 // open starts a real etcd for the test.
@@ -28,7 +29,7 @@ func open(t *testing.T) *world {
 
 func openAt(t *testing.T, dir string) *world {
 	t.Helper()
-	w := &world{t: t}
+	w := &world{t: t, dir: dir}
 	var err error
 	w.embedded, err = store.StartEmbedded(dir, w.log())
 	must(t, err)

@@ -166,6 +166,8 @@ func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision i
 	if len(t.writes) == 0 {
 		return 0, true, nil
 	}
+	ctx, cancel := t.deadline(ctx)
+	defer cancel()
 	reply, err := s.client.Txn(ctx).If(t.guards...).Then(t.writes...).Commit()
 	switch {
 	case err != nil && isOutage(err):
@@ -174,6 +176,21 @@ func (s *Store) attempt(ctx context.Context, build func(*txn) error) (revision i
 		return 0, false, err
 	}
 	return reply.Header.Revision, reply.Succeeded, nil
+}
+
+// Transactions of more writes than that have longer to be made: a busy server takes
+// seconds over 20,000.
+const (
+	manyWrites    = 1000
+	largePatience = 30 * time.Second
+)
+
+// deadline bounds how long etcd may take to make the transaction.
+func (t *txn) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if len(t.writes) <= manyWrites {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), largePatience)
 }
 
 // pause waits a random time that grows with the attempts, so that those who
