@@ -121,7 +121,10 @@ func (a *api) countInstances(ctx context.Context) (map[string]int, error) {
 
 // hostBody is a host and its last status, zero if it never spoke.
 func hostBody(h gabion.Host, s gabion.HostStatus, now time.Time) openapi.Host {
-	body := openapi.Host{Name: h.Name, CreatedAt: h.Created, Revision: s.Revision, Version: s.Version, Error: s.Error}
+	body := openapi.Host{
+		Name: h.Name, CreatedAt: h.Created, Revision: s.Revision, Version: s.Version, Error: s.Error,
+		Protection: s.Protection, UnprotectedPorts: s.UnprotectedPorts, Repairs: int(s.Drifts),
+	}
 	switch {
 	case s.LastSeen.IsZero():
 		body.State = openapi.Waiting
