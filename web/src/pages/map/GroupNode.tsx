@@ -1,0 +1,20 @@
+import { Handle, Position, type Node, type NodeProps } from "@xyflow/react";
+import { Link } from "react-router";
+import { count } from "../../words/time";
+import { trafficWords } from "../../words/rule";
+import type { MapNode } from "./graph";
+import classes from "./Picture.module.css";
+
+export type GroupNodeType = Node<{ node: MapNode }, "group">;
+
+export function GroupNode({ data: { node } }: NodeProps<GroupNodeType>) {
+  return (
+    <div className={classes.node} data-kind={node.kind}>
+      <Handle type="target" position={Position.Left} isConnectable={false} />
+      {node.kind === "group" ? <Link to={`/groups/${node.id}`}>{node.name}</Link> : <strong>{node.name}</strong>}
+      {node.kind === "group" && <small>{count(node.members, "instance")}</small>}
+      {node.own.length > 0 && <small>among themselves: {node.own.map(trafficWords).join(", ")}</small>}
+      <Handle type="source" position={Position.Right} isConnectable={false} />
+    </div>
+  );
+}

@@ -1,0 +1,55 @@
+// The changes that this browser asked for, from the question to their end.
+import { useSyncExternalStore } from "react";
+import { operation } from "../api/changes";
+import { queries } from "../api/cache";
+import type { Operation } from "../api/types";
+
+export interface Outcome {
+  key: number;
+  title: string; // what was done: "Added SSH to web"
+  operation: Operation;
+  undo: (() => void) | undefined;
+}
+
+const patience = 500; // between two questions how far a change is, in milliseconds
+const glance = 12_000; // how long a success shows
+
+let outcomes: Outcome[] = [];
+let last = 0;
+const listeners = new Set<() => void>();
+
+function set(next: Outcome[]) {
+  outcomes = next;
+  listeners.forEach((listener) => listener());
+}
+
+export function useOutcomes(): Outcome[] {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => outcomes,
+  );
+}
+
+export const dismiss = (key: number) => set(outcomes.filter((o) => o.key !== key));
+
+// report shows what became of a change, and follows it until it ends.
+export function report(title: string, op: Operation, undo?: () => void) {
+  const key = ++last;
+  set([...outcomes.slice(-3), { key, title, operation: op, undo }]);
+  void follow(key, op);
+}
+
+async function follow(key: number, op: Operation) {
+  let now = op;
+  while (now.state === "pending" && outcomes.some((o) => o.key === key)) {
+    await new Promise((wake) => setTimeout(wake, patience));
+    now = await operation(op.id).catch(() => now);
+    const seen = now;
+    set(outcomes.map((o) => (o.key === key ? { ...o, operation: seen } : o)));
+  }
+  void queries.invalidateQueries();
+  if (now.state === "success") setTimeout(() => dismiss(key), glance);
+}
