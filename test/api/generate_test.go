@@ -29,9 +29,8 @@ type wanted struct {
 	body          string
 }
 
-func newGenerator(seed uint64) (*generator, error) {
-	operations, err := contract.Operations()
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 0)), operations: operations}, err
+func newGenerator(seed uint64, operations []contract.Operation) *generator {
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 0)), operations: operations}
 }
 
 // valid is a request for the operation as the contract wants it.

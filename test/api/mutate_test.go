@@ -59,9 +59,18 @@ var hostile = []literal{
 
 // assigned are fields that nobody gives to an object of theirs.
 var assigned = []field{
-	{"id", "00000000-0000-4000-8000-000000000000"}, {"organization", "other"}, {"visibility", "public"}, {"operator", true},
-	{"scopes", []any{"admin"}}, {"created-at", "2020-01-01T00:00:00Z"}, {"primary", true}, {"secret", "chosen"}, {"revision", 1},
-	{"__proto__", object{{"admin", true}}}, {"key", "EXO000000000000000000000000"}, {"state", "running"},
+	{"id", "00000000-0000-4000-8000-000000000000"},
+	{"organization", "other"},
+	{"visibility", "public"},
+	{"operator", true},
+	{"scopes", []any{"admin"}},
+	{"created-at", "2020-01-01T00:00:00Z"},
+	{"primary", true},
+	{"secret", "chosen"},
+	{"revision", 1},
+	{"__proto__", object{{"admin", true}}},
+	{"key", "EXO000000000000000000000000"},
+	{"state", "running"},
 }
 
 // mutated is the request with one thing wrong, or several.
