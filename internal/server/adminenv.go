@@ -57,15 +57,16 @@ func reachable(listening net.Addr, given *x509.Certificate) string {
 }
 
 // nameOf is the first name of the certificate that can be asked for, or else the
-// host as it is.
+// host as it is. Addresses come first: clients of the public API make names of
+// their own out of a host's name.
 func nameOf(cert *x509.Certificate, host string) string {
+	if len(cert.IPAddresses) > 0 {
+		return cert.IPAddresses[0].String()
+	}
 	for _, name := range cert.DNSNames {
 		if !strings.HasPrefix(name, "*") {
 			return name
 		}
-	}
-	if len(cert.IPAddresses) > 0 {
-		return cert.IPAddresses[0].String()
 	}
 	return host
 }

@@ -2,5 +2,8 @@ package server
 
 import "time"
 
+// Reachable is the address that admin.env names.
+var Reachable = reachable
+
 // CheckFilesEvery sets how often given files are read again. Call it before Run.
 func (s *Server) CheckFilesEvery(d time.Duration) { s.filesCheck = d }
