@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gabion/gabion/internal/server"
 )
 
 func TestReplayGetsTheFirstAnswer(t *testing.T) {
@@ -32,6 +34,24 @@ func TestReplayGetsTheFirstAnswer(t *testing.T) {
 	}
 	if a := r.say(t, "GET", "/security-group", ""); strings.Contains(a.text, `"web"`) {
 		t.Errorf("the replay made the group again: %s", a.text)
+	}
+}
+
+func TestReplayAfterARestart(t *testing.T) {
+	dir, at := t.TempDir(), time.Now().Add(5*time.Minute).Unix()
+	fixed := func(s *signing) { s.expires = at }
+	var first answer
+	for _, name := range []string{"before", "after"} {
+		t.Run(name, func(t *testing.T) {
+			r := startAs(t, func(c *server.Config) { c.DataDir = dir })
+			a := r.ask(t, "POST", "/security-group", `{"name":"web"}`, fixed)
+			if first.text == "" {
+				first = a
+			}
+			if a.status != 200 || a.text != first.text {
+				t.Errorf("got %d %s, want %s", a.status, a.text, first.text)
+			}
+		})
 	}
 }
 
