@@ -2,11 +2,15 @@ package api_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	v3 "github.com/exoscale/egoscale/v3"
 	"github.com/exoscale/egoscale/v3/credentials"
+
+	"github.com/gabion/gabion/internal/server"
 )
 
 // losses are the ways in which an answer gets lost.
@@ -40,5 +44,39 @@ func TestEgoscaleSendsAgainWhatIsMadeOnce(t *testing.T) {
 			ok(c.DeleteSecurityGroup(ctx, group))
 			l.check(t, 4)
 		})
+	}
+}
+
+// Who asks too fast is told to wait, and the SDK does.
+func TestEgoscaleWaitsWhenItIsTooFast(t *testing.T) {
+	t.Parallel()
+	r := startAs(t, func(c *server.Config) { c.RateLimit = 4 }) // 20 at once
+	var told atomic.Int32
+	way := r.relay(t)
+	way.ModifyResponse = func(resp *http.Response) error {
+		if resp.StatusCode == http.StatusTooManyRequests {
+			told.Add(1)
+		}
+		return nil
+	}
+	relay := httptest.NewServer(way)
+	t.Cleanup(relay.Close)
+	c, err := v3.NewClient(
+		credentials.NewStaticCredentials(r.env["EXOSCALE_API_KEY"], r.env["EXOSCALE_API_SECRET"]),
+		v3.ClientOptWithEndpoint(v3.Endpoint(relay.URL+"/v2")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const groups = 25
+	for i := range groups {
+		succeeded(t, c)(c.CreateSecurityGroup(t.Context(), v3.CreateSecurityGroupRequest{Name: "web" + strconv.Itoa(i)}))
+	}
+	list, err := c.ListSecurityGroups(t.Context())
+	if err != nil || len(list.SecurityGroups) != groups+1 {
+		t.Errorf("groups: got %v, %v", list, err)
+	}
+	if told.Load() == 0 {
+		t.Error("nobody was told to wait")
 	}
 }
