@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gabion/gabion/internal/api"
+	"github.com/gabion/gabion/internal/console"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/store"
@@ -134,7 +135,7 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 }
 
 func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
-	s.http = &http.Server{Handler: s.handler(ca), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
+	s.http = &http.Server{Handler: beside(s.handler(ca), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
 	s.config.Limits.apply(s.http)
 }
 
