@@ -53,6 +53,7 @@ func TestEgoscaleErrors(t *testing.T) {
 			return c.AddRuleToSecurityGroup(ctx, web, with(func(r *v3.SecurityGroupRule) { r.Protocol = "esp" }))
 		}, v3.ErrBadRequest, "$['start-port']"},
 		{"a rule of no group", func() (*v3.Operation, error) { return c.AddRuleToSecurityGroup(ctx, gone, request(rule)) }, v3.ErrNotFound, ""},
+		{"deleting the default group", func() (*v3.Operation, error) { return c.DeleteSecurityGroup(ctx, v3.UUID(r.defaultGroup(t))) }, v3.ErrConflict, ""},
 		{"deleting no group", func() (*v3.Operation, error) { return c.DeleteSecurityGroup(ctx, gone) }, v3.ErrNotFound, ""},
 		{"deleting no rule", func() (*v3.Operation, error) { return c.DeleteRuleFromSecurityGroup(ctx, web, gone) }, v3.ErrNotFound, ""},
 		{"deleting a rule of another group", func() (*v3.Operation, error) { return c.DeleteRuleFromSecurityGroup(ctx, other, g.Rules[0].ID) }, v3.ErrNotFound, ""},
