@@ -21,14 +21,20 @@ type switchboard struct {
 	bridge  netlink.Link
 	sockets map[string]int
 	far     map[string]int // index of the far end
+	sender  int            // a socket that receives nothing
 }
 
-func newSwitchboard(t *testing.T) *switchboard {
+func newSwitchboard(t testing.TB) *switchboard {
 	t.Helper()
 	s := &switchboard{Hypervisor: open(t), sockets: map[string]int{}, far: map[string]int{}}
 	if on, err := s.NetfilterSwitches(); err != nil || s.TurnOff(on) != nil {
 		t.Fatal(err)
 	}
+	var err error
+	if s.sender, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(s.sender) })
 	off := false
 	s.bridge = &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}, MulticastSnooping: &off}
 	add(t, s.bridge)
@@ -39,7 +45,7 @@ func newSwitchboard(t *testing.T) *switchboard {
 	return s
 }
 
-func up(t *testing.T, l netlink.Link) {
+func up(t testing.TB, l netlink.Link) {
 	t.Helper()
 	if err := netlink.LinkSetUp(l); err != nil {
 		t.Fatal(err)
@@ -47,7 +53,7 @@ func up(t *testing.T, l netlink.Link) {
 }
 
 // plug makes a port, and waits until the bridge forwards at it.
-func (s *switchboard) plug(t *testing.T, name string) {
+func (s *switchboard) plug(t testing.TB, name string) {
 	t.Helper()
 	port := veth(name)
 	add(t, port)
@@ -79,7 +85,7 @@ func (s *switchboard) plug(t *testing.T, name string) {
 var frames byte
 
 // passes sends a broadcast at one port and tells whether it comes out at another.
-func (s *switchboard) passes(t *testing.T, from, to string) bool {
+func (s *switchboard) passes(t testing.TB, from, to string) bool {
 	t.Helper()
 	frames++
 	frame := make([]byte, 60)
@@ -103,7 +109,7 @@ func (s *switchboard) passes(t *testing.T, from, to string) bool {
 }
 
 // expectPasses tries every pair of ports; closed ones pass nothing either way.
-func (s *switchboard) expectPasses(t *testing.T, when string, closed ...string) {
+func (s *switchboard) expectPasses(t testing.TB, when string, closed ...string) {
 	t.Helper()
 	for from := range s.sockets {
 		for to := range s.sockets {
@@ -118,7 +124,7 @@ func (s *switchboard) expectPasses(t *testing.T, when string, closed ...string) 
 	}
 }
 
-func (s *switchboard) fasten(t *testing.T, b hypervisor.Belt, wantTampered bool) {
+func (s *switchboard) fasten(t testing.TB, b hypervisor.Belt, wantTampered bool) {
 	t.Helper()
 	tampered, err := s.FastenBelt(b)
 	if err != nil {
@@ -214,7 +220,7 @@ func TestTamperingWithTheBeltIsFound(t *testing.T) {
 	s.fasten(t, belt, false)
 }
 
-func nft(t *testing.T, command string) {
+func nft(t testing.TB, command string) {
 	t.Helper()
 	if out, err := exec.Command("nft", strings.Fields(command)...).CombinedOutput(); err != nil {
 		t.Fatalf("nft %s: %v: %s", command, err, out)
@@ -222,7 +228,7 @@ func nft(t *testing.T, command string) {
 }
 
 // group admits an interface that nothing filters.
-func (s *switchboard) group(t *testing.T, name string) {
+func (s *switchboard) group(t testing.TB, name string) {
 	t.Helper()
 	l, err := netlink.LinkByName(name)
 	if err == nil {
@@ -233,7 +239,7 @@ func (s *switchboard) group(t *testing.T, name string) {
 	}
 }
 
-func (s *switchboard) rename(t *testing.T, from, to string) {
+func (s *switchboard) rename(t testing.TB, from, to string) {
 	t.Helper()
 	l, err := netlink.LinkByName(from)
 	if err == nil {

@@ -22,7 +22,7 @@ const patience = 10 * time.Second
 
 // open opens the hypervisor in a fresh network namespace, which the test's
 // goroutine stays in. The thread dies with it, and the namespace with the thread.
-func open(t *testing.T) *hypervisor.Hypervisor {
+func open(t testing.TB) *hypervisor.Hypervisor {
 	t.Helper()
 	privilege.Require(t)
 	runtime.LockOSThread()
@@ -37,7 +37,7 @@ func open(t *testing.T) *hypervisor.Hypervisor {
 	return h
 }
 
-func links(t *testing.T, h *hypervisor.Hypervisor) map[string]hypervisor.Link {
+func links(t testing.TB, h *hypervisor.Hypervisor) map[string]hypervisor.Link {
 	t.Helper()
 	links, err := h.Links()
 	if err != nil {
@@ -46,7 +46,7 @@ func links(t *testing.T, h *hypervisor.Hypervisor) map[string]hypervisor.Link {
 	return links
 }
 
-func add(t *testing.T, l netlink.Link) {
+func add(t testing.TB, l netlink.Link) {
 	t.Helper()
 	if err := netlink.LinkAdd(l); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestLinks(t *testing.T) {
 }
 
 // await waits for what the kernel does in its own time.
-func await(t *testing.T, what string, condition func() bool) {
+func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -250,7 +250,7 @@ func TestBridgeIsSpared(t *testing.T) {
 
 // mountSysfs shows the interfaces of the test's namespace: a mount of sysfs shows
 // those of the namespace that it was made in.
-func mountSysfs(t *testing.T) string {
+func mountSysfs(t testing.TB) string {
 	t.Helper()
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		t.Fatal(err)
@@ -271,7 +271,7 @@ func mountSysfs(t *testing.T) string {
 }
 
 // watch tells of what is watched until it is stopped.
-func watch(t *testing.T, h *hypervisor.Hypervisor) (told <-chan map[string]hypervisor.Link, stop func()) {
+func watch(t testing.TB, h *hypervisor.Hypervisor) (told <-chan map[string]hypervisor.Link, stop func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	all, done := make(chan map[string]hypervisor.Link, 1000), make(chan error, 1)
 	go func() {
