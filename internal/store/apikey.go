@@ -64,6 +64,7 @@ func (s *Store) Key(ctx context.Context, id string) (gabion.Key, error) {
 	record, used, owner := found[0], found[1], found[2]
 	if record == nil || owner == nil {
 		s.keys.Delete(id)
+		s.touched.Delete(id)
 		return gabion.Key{}, gabion.NotFound("API key", id)
 	}
 	if _, err := decodeOrganization(owner); err != nil {
@@ -239,26 +240,35 @@ func (s *Store) DeleteKey(ctx context.Context, org, id string) (gabion.Operation
 	})
 }
 
-// TouchKey stores when the key was last used, to the minute.
+// TouchKey stores when the key was last used, to the minute. Within a minute, a
+// server writes that once, and asks etcd nothing after that.
 func (s *Store) TouchKey(ctx context.Context, id string, used time.Time) error {
+	at := used.UTC().Truncate(time.Minute)
+	if last, known := s.touched.Load(id); known && !last.(time.Time).Before(at) {
+		return nil
+	}
 	org, err := s.organizationOfKey(ctx, id)
 	if err != nil {
 		return err
 	}
-	at := used.UTC().Truncate(time.Minute)
-	_, err = s.transact(ctx, "note the use of an API key", func(t *txn) error {
-		if err := t.read(apiKeyKey(org, id), keyUsedKey(org, id)); err != nil {
-			return err
-		}
-		if t.seen[apiKeyKey(org, id)] == nil {
-			return gabion.NotFound("API key", id)
-		}
-		if kv := t.seen[keyUsedKey(org, id)]; kv != nil {
-			if last, err := decodeUsed(kv); err == nil && !last.At.Before(at) {
-				return nil
-			}
-		}
-		return t.put(keyUsedKey(org, id), usedRecord{At: at})
-	})
+	_, err = s.transact(ctx, "note the use of an API key", func(t *txn) error { return t.touchKey(org, id, at) })
+	if err == nil {
+		s.touched.Store(id, at)
+	}
 	return err
+}
+
+func (t *txn) touchKey(org, id string, at time.Time) error {
+	if err := t.read(apiKeyKey(org, id), keyUsedKey(org, id), organizationKey(org)); err != nil {
+		return err
+	}
+	if _, err := t.organization(org); err != nil || t.seen[apiKeyKey(org, id)] == nil {
+		return gabion.NotFound("API key", id)
+	}
+	if kv := t.seen[keyUsedKey(org, id)]; kv != nil {
+		if last, err := decodeUsed(kv); err == nil && !last.At.Before(at) {
+			return nil
+		}
+	}
+	return t.put(keyUsedKey(org, id), usedRecord{At: at})
 }

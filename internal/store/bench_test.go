@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gabion/gabion"
@@ -60,4 +61,42 @@ func BenchmarkKey(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCreateInstanceAmongMany makes an instance where there are 10,000: they are
+// counted for the quota.
+func BenchmarkCreateInstanceAmongMany(b *testing.B) {
+	s, org, _ := benchStore(b)
+	quotas := gabion.DefaultQuotas()
+	quotas.Instances = 1_000_000
+	if _, err := s.UpdateOrganization(b.Context(), org, func(o *gabion.Organization) error { o.Quotas = quotas; return nil }); err != nil {
+		b.Fatal(err)
+	}
+	create := func() {
+		if _, err := s.CreateInstance(b.Context(), gabion.Instance{Organization: org, Name: "vm"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range 10_000 {
+		create()
+	}
+	for b.Loop() {
+		create()
+	}
+}
+
+// BenchmarkAddRuleTogether lets many change an organization at once.
+func BenchmarkAddRuleTogether(b *testing.B) {
+	s, org, _ := benchStore(b)
+	var n atomic.Int32
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		op, err := s.CreateGroup(b.Context(), gabion.Group{Organization: org, Name: fmt.Sprint(n.Add(1))})
+		for i := 0; err == nil && pb.Next(); i++ {
+			_, err = s.AddRules(b.Context(), org, op.Subject, []gabion.Rule{port(uint16(i%60000+1), "0.0.0.0/0")})
+		}
+		if err != nil {
+			b.Error(err)
+		}
+	})
 }

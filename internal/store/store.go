@@ -28,12 +28,13 @@ type Config struct {
 // Store is the state of Gabion. Its methods may be called at the same time, and
 // by several servers on one etcd.
 type Store struct {
-	client *clientv3.Client
-	sealer *Sealer
-	log    *slog.Logger
-	lanes  lanes
-	keys   sync.Map // organization of an API key, by its id: that never changes
-	poison poisonList
+	client  *clientv3.Client
+	sealer  *Sealer
+	log     *slog.Logger
+	lanes   lanes
+	keys    sync.Map // organization of an API key, by its id: that never changes
+	touched sync.Map // when this server last noted the use of an API key, by its id
+	poison  poisonList
 
 	denials *denials
 }
