@@ -111,8 +111,12 @@ const health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 func TestSlowClientsAreCut(t *testing.T) {
 	for name, connect := range surfaces(t) {
 		t.Run(name, func(t *testing.T) {
-			t.Run("that says nothing", func(t *testing.T) { cut(t, connect(t)) })
+			t.Run("that says nothing", func(t *testing.T) {
+				t.Parallel()
+				cut(t, connect(t))
+			})
 			t.Run("between requests", func(t *testing.T) {
+				t.Parallel()
 				conn := connect(t)
 				if got := answer(t, conn, health); got != http.StatusOK {
 					t.Errorf("healthz: %d", got)
@@ -120,18 +124,22 @@ func TestSlowClientsAreCut(t *testing.T) {
 				cut(t, conn)
 			})
 			t.Run("in the header", func(t *testing.T) {
+				t.Parallel()
 				conn := connect(t)
 				dripping(t, conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
 			})
 			t.Run("in the body", func(t *testing.T) {
+				t.Parallel()
 				conn := connect(t)
 				dripping(t, conn, "POST /v2/security-group HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
 			})
 			t.Run("in reading", func(t *testing.T) {
+				t.Parallel()
 				conn := connect(t)
 				gulp(t, conn)
 			})
 			t.Run("control: the same, at once", func(t *testing.T) {
+				t.Parallel()
 				if got := answer(t, connect(t), health); got != http.StatusOK {
 					t.Errorf("header: %d", got)
 				}
