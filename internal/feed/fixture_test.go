@@ -67,7 +67,12 @@ type zone struct {
 
 func newZone(t testing.TB, store *memory, hosts ...string) *zone {
 	t.Helper()
-	z := &zone{memory: store, ca: newCA(t), log: &bytes.Buffer{}}
+	return newZoneOf(t, newCA(t), store, hosts...)
+}
+
+func newZoneOf(t testing.TB, ca *pki.CA, store *memory, hosts ...string) *zone {
+	t.Helper()
+	z := &zone{memory: store, ca: ca, log: &bytes.Buffer{}}
 	for _, h := range hosts {
 		store.hosts[h] = gabion.Host{Name: h}
 	}

@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
@@ -78,15 +79,7 @@ func TestAdmissionIsCheckedOftenEnough(t *testing.T) {
 
 // A stream does not outlive the certificate that it was opened with.
 func TestStreamEndsWithItsCertificate(t *testing.T) {
-	z := newZone(t, populated(), "hv1")
-	z.server.CheckAdmissionEvery(10 * time.Millisecond)
-	dir := t.TempDir()
-	ca, err := pki.OpenCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.ca = ca
-	z.listen(t, "127.0.0.1:0")
+	z, dir := agingZone(t)
 	id := ending(t, dir, "hv1", time.Now().Add(2*time.Second))
 	stream := opened(t, z, id)
 	ends(t, stream, "has expired")
@@ -94,14 +87,7 @@ func TestStreamEndsWithItsCertificate(t *testing.T) {
 
 // A host whose certificate has ended keeps what it has, and its log says what to do.
 func TestHostWithACertificateThatHasEnded(t *testing.T) {
-	z := newZone(t, populated(), "hv1")
-	dir := t.TempDir()
-	ca, err := pki.OpenCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.ca = ca
-	z.listen(t, "127.0.0.1:0")
+	z, dir := agingZone(t)
 
 	r, told := newReceiver(), make(chan string, 100)
 	startHost(t, z, feed.ClientConfig{
@@ -127,6 +113,55 @@ func TestHostWithACertificateThatHasEnded(t *testing.T) {
 	good := newReceiver()
 	startHost(t, z, feed.ClientConfig{Identity: ending(t, dir, "hv1", time.Now().Add(time.Hour)), Receiver: good})
 	good.await(t, "replace") // the control
+}
+
+// A certificate is renewed while it is good, and the stream goes on with the new
+// one when the old one ends.
+func TestRenewedCertificateCarriesOn(t *testing.T) {
+	z, dir := agingZone(t)
+	old := ending(t, dir, "hv1", time.Now().Add(4*time.Second)) // of 24 hours: it is due
+	saved, r := make(chan *pki.Identity, 1), newReceiver()
+	client := startHost(t, z, feed.ClientConfig{Identity: old, Receiver: r, SaveIdentity: func(id *pki.Identity) error {
+		saved <- id
+		return nil
+	}})
+	r.await(t, "replace")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- client.Renew(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case renewed := <-saved:
+		if end := renewed.Certificate().NotAfter; end.Before(time.Now().Add(300 * 24 * time.Hour)) {
+			t.Errorf("the new certificate ends at %s", end)
+		}
+	case <-time.After(patience):
+		t.Fatal("it was not renewed")
+	}
+	r.await(t, "change") // what a new stream begins with: it is in sync
+	z.commit(policy.Change{Rules: []*gabion.Rule{rule("r", "g", 80)}})
+	r.await(t, "change")
+	if time.Now().Before(old.Certificate().NotAfter) {
+		t.Error("the stream did not last as long as its certificate")
+	}
+}
+
+// agingZone is a zone whose server looks often, with the directory of its authority.
+func agingZone(t *testing.T) (z *zone, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	ca, err := pki.OpenCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z = newZoneOf(t, ca, populated(), "hv1")
+	z.server.CheckAdmissionEvery(10 * time.Millisecond)
+	return z, dir
 }
 
 // ending is an identity of the authority in dir whose certificate ends then.
