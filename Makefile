@@ -22,16 +22,29 @@ export GABION_GUEST_KERNEL := $(CURDIR)/.cache/guest-kernel
 install = @missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
+# The console, as the binary carries it, and what it is made of.
+CONSOLE := internal/console/dist/index.html.gz
+WEB     := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path web/src/api/schema.ts)
+NODE    := web/node_modules/.package-lock.json
+
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation api-fuzz api-flood clean
+.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation api-fuzz api-flood clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
 
-build: ## Build bin/gabion
+build: $(if $(shell command -v npm),$(CONSOLE)) ## Build bin/gabion with the console; without Node, without it
 	$(GO) build $(BUILD_FLAGS) -o bin/gabion ./cmd/gabion
+
+build-web: $(CONSOLE) ## Build the console from web/ into what the binary embeds
+
+$(CONSOLE): $(WEB) $(NODE) api/openapi.yaml
+	cd web && npm run --silent build
+
+$(NODE): web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --silent
 
 demo: build ## As root: security groups decide real packets between instances on two hosts (KEEP=1 leaves it running)
 	$(GO) build -trimpath -o bin/gabion-demo ./test/demo
@@ -40,6 +53,7 @@ demo: build ## As root: security groups decide real packets between instances on
 test: build guest-kernel ## As root: every test that fits into ten minutes
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
+	cd web && npm run --silent test
 	$(COMPARE) -packets 1000000
 
 test-race: ## The tests under the race detector (needs a C compiler)
@@ -47,7 +61,8 @@ test-race: ## The tests under the race detector (needs a C compiler)
 
 check: lint generated-is-current ## Lint, formatting, and that generated code is current (installs Debian packages as root)
 
-lint: tools ## Lint and formatting of Go, C and shell
+lint: tools $(NODE) ## Lint and formatting of Go, C, shell and the console
+	cd web && npm run --silent lint
 	$(TOOL) golangci-lint run
 	clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
 	shellcheck .ci/run

@@ -74,7 +74,7 @@ const columns: Column<GroupSummary>[] = [
   { title: "Name", width: "minmax(200px, 3fr)", cell: (g) => <Named group={g} /> },
   { title: "Rules", width: "80px", number: true, cell: (g) => g.rules.toLocaleString("en") },
   { title: "Instances", width: "90px", number: true, cell: (g) => g.members.toLocaleString("en") },
-  { title: "Used by", width: "100px", number: true, cell: (g) => count(g["used-by"], "group") },
+  { title: "Used by groups", width: "110px", number: true, cell: (g) => g["used-by"].toLocaleString("en") },
   { title: "Hits, last hour", width: "120px", number: true, cell: (g) => g["hits-last-hour"].toLocaleString("en") },
 ];
 

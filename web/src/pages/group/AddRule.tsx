@@ -48,8 +48,8 @@ export function AddRule({ group, direction }: { group: Group; direction: Directi
         />
         {hasPorts(draft.protocol) && (
           <TextInput
-            label="Ports"
-            placeholder="22, 8080-8090, https; empty: all"
+            label="Ports, or none for all"
+            placeholder="22, 8080-8090, https"
             value={draft.ports}
             onChange={(e) => change({ ports: e.currentTarget.value })}
             error={portsError}

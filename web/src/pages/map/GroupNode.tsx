@@ -5,7 +5,7 @@ import { trafficWords } from "../../words/rule";
 import type { MapNode } from "./graph";
 import classes from "./Picture.module.css";
 
-export type GroupNodeType = Node<{ node: MapNode }, "group">;
+export type GroupNodeType = Node<{ node: MapNode }, "wall">;
 
 export function GroupNode({ data: { node } }: NodeProps<GroupNodeType>) {
   return (

@@ -25,7 +25,7 @@ interface PictureProps {
   onGroup: (id: string) => void;
 }
 
-const nodeTypes: NodeTypes = { group: GroupNode };
+const nodeTypes: NodeTypes = { wall: GroupNode };
 const crowd = 40; // nodes from which on an edge shows its ports only when it is chosen
 
 export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps) {
@@ -39,6 +39,7 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
   return (
     <div className={classes.picture} role="group" aria-label="Map of groups">
       <ReactFlow
+        key={nodes.map((n) => `${n.id} ${n.width}`).join()}
         nodes={nodes}
         edges={edges}
         nodeTypes={nodeTypes}
@@ -64,7 +65,7 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
 function nodesOf(graph: Graph, places: ReturnType<typeof layout>): GroupNodeType[] {
   return graph.nodes.map((node) => {
     const { x = 0, y = 0, width = 150, height = 56 } = places.get(node.id) ?? {};
-    return { id: node.id, type: "group", position: { x, y }, width, height, data: { node }, ariaLabel: node.name };
+    return { id: node.id, type: "wall", position: { x, y }, width, height, data: { node }, ariaLabel: node.name };
   });
 }
 

@@ -2,7 +2,7 @@ import { useQueries } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { SeenFlow } from "../../api/flows";
 import { instance as instanceQuery } from "../../api/queries";
-import { internet } from "./graph";
+import { internet, internetOut } from "./graph";
 
 const most = 50; // instances whose groups are asked for
 
@@ -14,9 +14,11 @@ export function useDenied(events: SeenFlow[]): Map<string, number> {
   const denied = new Map<string, number>();
   for (const event of events) {
     const local = groupOf.get(event.instance.id);
-    const remote = event["remote-instance"] ? groupOf.get(event["remote-instance"].id) : internet;
+    const ingress = event.direction === "ingress";
+    const outside = ingress ? internet : internetOut;
+    const remote = event["remote-instance"] ? groupOf.get(event["remote-instance"].id) : outside;
     if (!local || !remote || local === remote) continue;
-    const id = event.direction === "ingress" ? `${remote}>${local}` : `${local}>${remote}`;
+    const id = ingress ? `${remote}>${local}` : `${local}>${remote}`;
     denied.set(id, (denied.get(id) ?? 0) + 1);
   }
   return denied;

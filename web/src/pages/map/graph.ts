@@ -23,7 +23,10 @@ export interface Graph {
   edges: MapEdge[];
 }
 
+// The internet is at both sides: who comes from there, and what is reached there. So are networks.
 export const internet = "internet";
+const out = "-out";
+export const internetOut = internet + out;
 export const networks = "networks";
 
 const fewNetworks = 8; // more than these become one node
@@ -62,14 +65,15 @@ function placing(groups: Group[]): (rule: Rule) => string {
   const several = [...all].filter((n) => !isEverybody(n)).length > fewNetworks;
   return (rule) => {
     if (rule["security-group"]) return rule["security-group"].id;
-    if (isEverybody(rule.network)) return internet;
-    return several ? networks : (rule.network ?? internet);
+    const place = isEverybody(rule.network) ? internet : several ? networks : (rule.network ?? internet);
+    return rule["flow-direction"] === "ingress" ? place : place + out;
   };
 }
 
 function outsideNode(id: string): MapNode {
-  if (id === internet) return { id, kind: "internet", name: "Internet", members: 0, own: [] };
-  return { id, kind: "network", name: id === networks ? "Networks" : id, members: 0, own: [] };
+  const place = id.endsWith(out) ? id.slice(0, -out.length) : id;
+  if (place === internet) return { id, kind: "internet", name: "Internet", members: 0, own: [] };
+  return { id, kind: "network", name: place === networks ? "Networks" : place, members: 0, own: [] };
 }
 
 // join adds a rule to the edge in whose direction connections are opened.
