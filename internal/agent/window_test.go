@@ -3,15 +3,12 @@ package agent_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
-	"fmt"
-	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +16,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/agent"
-	"github.com/gabion/gabion/internal/datapath"
-	"github.com/gabion/gabion/internal/hypervisor"
 )
 
 // cycles is how often the tap of an instance is made anew.
@@ -63,130 +59,95 @@ func TestNewTapIsOpenWithoutRemedy(t *testing.T) {
 	})
 }
 
+// A tap that the agent makes is flooded by whoever waits for its name. It needs
+// nothing else to keep it closed.
+func TestManagedTapIsClosedFromItsFirstFrame(t *testing.T) {
+	onStage(t, stageConfig{beltless: true, managed: true}, func(s *stage) {
+		for range max(*cycles/2, 1) {
+			if s.cycleManaged(); t.Failed() {
+				return
+			}
+		}
+		if s.forged.Load()+s.intruded.Load() > 0 {
+			t.Errorf("%d forged frames left the tap and %d denied ones reached it", s.forged.Load(), s.intruded.Load())
+		}
+	})
+}
+
+// A tap that gets another instance's name while it is up soon is that instance, and
+// nobody at all under a name that no instance has.
+func TestRenamedTap(t *testing.T) {
+	onStage(t, stageConfig{}, func(s *stage) {
+		tap, err := openTestTap("tap1", 0, 0)
+		s.must(err)
+		defer unix.Close(tap)
+		link, err := netlink.LinkByName("tap1")
+		s.must(err)
+		s.must(netlink.LinkSetMaster(link, s.bridge))
+		s.must(netlink.LinkSetUp(link))
+		for _, step := range []struct {
+			name   string
+			passes []byte // what passes from then on, and nothing else
+		}{{"tap1", honestFrame}, {"none1", nil}, {"tap2", secondFrame}, {"tap1", honestFrame}} {
+			s.must(netlink.LinkSetName(link, step.name))
+			for _, frame := range [][]byte{honestFrame, secondFrame} {
+				s.settles(tap, step.name, frame, bytes.Equal(frame, step.passes))
+			}
+			if s.forged.Load() > 0 {
+				t.Errorf("%s: a forged frame passed", step.name)
+			}
+		}
+	})
+}
+
+// The bridge that an instance is at goes, and another one comes.
+func TestBridgesComeAndGo(t *testing.T) {
+	onStage(t, stageConfig{}, func(s *stage) {
+		tap, err := openTestTap("tap1", 0, 0)
+		s.must(err)
+		defer unix.Close(tap)
+		link, err := netlink.LinkByName("tap1")
+		s.must(err)
+		s.must(netlink.LinkSetUp(link))
+		for range 5 {
+			s.must(netlink.LinkSetMaster(link, s.bridge))
+			s.settles(tap, "a port", honestFrame, true)
+			s.must(netlink.LinkDel(s.bridge))
+			s.settles(tap, "no bridge", honestFrame, false)
+			s.addBridge()
+		}
+	})
+}
+
+// settles waits until a frame from the tap passes, or does not, and floods it with
+// forged ones meanwhile.
+func (s *stage) settles(tap int, when string, frame []byte, passes bool) {
+	s.t.Helper()
+	for late := time.Now().Add(agent.Patience); ; {
+		count := &s.honest
+		if bytes.Equal(frame, secondFrame) {
+			count = &s.second
+		}
+		before := count.Load()
+		_, _ = unix.Write(tap, forgedFrame)
+		_, err := unix.Write(tap, frame)
+		s.must(err)
+		time.Sleep(20 * time.Millisecond)
+		if (count.Load() > before) == passes {
+			return
+		}
+		if time.Now().After(late) {
+			s.t.Errorf("%s: passes %t, want %t", when, !passes, passes)
+			return
+		}
+	}
+}
+
 // recreation is what a new tap has in common with the one before, besides its name.
 type recreation struct {
 	renamed    bool // it is made under another name
 	sameIndex  bool
 	bridgeLast bool // it is up before it is a port
-}
-
-type stageConfig struct{ beltless bool }
-
-// stage is an agent's enforcer in a network namespace with a bridge, whose uplink the
-// test listens and sends at, and a tap that comes and goes.
-type stage struct {
-	t      *testing.T
-	pins   string
-	host   *hypervisor.Hypervisor
-	bridge netlink.Link
-	wire   *wire // the far end of the uplink
-
-	index                      int // of the last tap
-	forged, intruded, honest   atomic.Int64
-	sentForged, sentDenied     atomic.Int64
-	files, links, numbers, nic int // what there was after some cycles
-}
-
-// beltless is a host without nftables.
-type beltless struct{ *hypervisor.Hypervisor }
-
-func (beltless) FastenBelt(hypervisor.Belt) (bool, error) { return false, errors.New("no nftables") }
-func (beltless) LoosenBelt() error                        { return nil }
-
-// onStage runs the script beside an enforcer that has the policy of instance one on tap1.
-func onStage(t *testing.T, c stageConfig, script func(s *stage)) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("makes many taps")
-	}
-	enterNamespace(t)
-	s := &stage{t: t, pins: filepath.Join(agent.PinDir, fmt.Sprintf("gbtp%d-%d", os.Getpid(), time.Now().UnixNano()))}
-	t.Cleanup(func() {
-		if err := datapath.Remove(s.pins); err != nil {
-			t.Error(err)
-		}
-	})
-	d, err := datapath.Open(datapath.Config{Dir: s.pins, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if s.host, err = hypervisor.Open(); err != nil {
-		t.Fatal(err)
-	}
-	defer s.host.Close()
-	s.build()
-	r := &real{Datapath: d, acks: make(chan ack, 1000)}
-	var h agent.Host = s.host
-	if c.beltless {
-		h = beltless{s.host}
-	}
-	e, _ := agent.NewEnforcer(t.TempDir(), r, h, r)
-	ctx, cancel := context.WithCancel(context.Background())
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() {
-		if err := s.host.Watch(ctx, e.Links); err != nil {
-			t.Error(err)
-		}
-	})
-	namespace, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer namespace.Close()
-	beside.Go(func() {
-		defer cancel()
-		runtime.LockOSThread() // and never given back: it dies in that namespace
-		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
-			return
-		}
-		listening, stop := context.WithCancel(ctx)
-		var listener sync.WaitGroup
-		listener.Go(func() { s.listen(listening) })
-		e.Replace("e", view(5, one(false)))
-		if r.acknowledged(t, 5) {
-			script(s)
-		}
-		stop()
-		listener.Wait()
-	})
-	if err := e.Run(ctx); err != nil {
-		t.Error(err)
-	}
-	beside.Wait()
-	s.wire.close()
-}
-
-// build makes the bridge and its uplink.
-func (s *stage) build() {
-	s.t.Helper()
-	for _, name := range []string{"iptables", "ip6tables", "arptables"} {
-		_ = os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+name, []byte("0"), 0) // if it is there
-	}
-	_ = os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
-	off := false
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}, MulticastSnooping: &off}
-	uplink := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "up0", MasterIndex: 0}, PeerName: "up0p"}
-	for _, l := range []netlink.Link{bridge, uplink} {
-		s.must(netlink.LinkAdd(l))
-		s.must(netlink.LinkSetUp(l))
-	}
-	s.must(netlink.LinkSetMaster(uplink, bridge))
-	far, err := netlink.LinkByName("up0p")
-	s.must(err)
-	s.must(netlink.LinkSetUp(far))
-	s.bridge = bridge
-	s.wire = openWire(s.t, far.Attrs().Index)
-}
-
-func (s *stage) must(err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Error(err)
-		runtime.Goexit()
-	}
 }
 
 // listen counts what comes out at the uplink, and sends what the instance's rules deny.
@@ -205,6 +166,8 @@ func (s *stage) listen(ctx context.Context) {
 				s.forged.Add(1)
 			case bytes.Contains(frame, honestMark):
 				s.honest.Add(1)
+			case bytes.Contains(frame, secondMark):
+				s.second.Add(1)
 			}
 		}
 	}
@@ -222,17 +185,10 @@ func (s *stage) cycle(how recreation) {
 	if how.sameIndex {
 		index = s.index
 	}
-	tap, err := openTestTap(name, index)
+	tap, err := openTestTap(name, index, 0)
 	s.must(err)
 	before := s.honest.Load()
-	var flooding sync.WaitGroup
-	stop := make(chan struct{})
-	flooding.Go(func() { s.flood(tap, stop) })
-	defer func() {
-		close(stop)
-		flooding.Wait()
-		s.must(unix.Close(tap))
-	}()
+	defer s.flooded(tap, nil)()
 	link, err := netlink.LinkByName(name)
 	s.must(err)
 	s.index = link.Attrs().Index
@@ -247,16 +203,55 @@ func (s *stage) cycle(how recreation) {
 		s.must(netlink.LinkSetMaster(link, s.bridge))
 		s.must(netlink.LinkSetUp(link))
 	}
+	s.awaitHonest(before)
+}
+
+func (s *stage) awaitHonest(before int64) {
+	s.t.Helper()
 	for late := time.Now().Add(agent.Patience); s.honest.Load() == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			s.t.Errorf("%+v: honest frames never pass", how)
+			s.t.Error("honest frames never pass")
 			return
 		}
 	}
 }
 
-// flood sends forged and honest frames into the tap, and reads what comes out of it.
-func (s *stage) flood(tap int, stop chan struct{}) {
+// cycleManaged deletes the agent's tap, and takes the next one as soon as it has its name.
+func (s *stage) cycleManaged() {
+	s.t.Helper()
+	var link netlink.Link
+	for late := time.Now().Add(agent.Patience); link == nil || link.Attrs().Index == s.index; {
+		var err error
+		if link, err = netlink.LinkByName("tap1"); err != nil && time.Now().After(late) {
+			s.must(err)
+		}
+	}
+	s.index = link.Attrs().Index
+	tap, err := openTestTap("tap1", 0, unix.IFF_VNET_HDR)
+	s.must(err)
+	before := s.honest.Load()
+	defer s.flooded(tap, make([]byte, 10))()
+	s.must(netlink.LinkSetMaster(link, s.bridge))
+	s.awaitHonest(before)
+	s.must(netlink.LinkDel(link))
+}
+
+// flooded floods the tap until what it returns is called, which closes it.
+func (s *stage) flooded(tap int, header []byte) (end func()) {
+	var flooding sync.WaitGroup
+	stop := make(chan struct{})
+	flooding.Go(func() { s.flood(tap, header, stop) })
+	return func() {
+		close(stop)
+		flooding.Wait()
+		s.must(unix.Close(tap))
+	}
+}
+
+// flood sends forged and honest frames into the tap, each behind the header, and reads
+// what comes out of it.
+func (s *stage) flood(tap int, header []byte, stop chan struct{}) {
+	forged, honest := slices.Concat(header, forgedFrame), slices.Concat(header, honestFrame)
 	buffer := make([]byte, 2048)
 	for {
 		select {
@@ -265,11 +260,11 @@ func (s *stage) flood(tap int, stop chan struct{}) {
 		default:
 		}
 		for range 8 {
-			if _, err := unix.Write(tap, forgedFrame); err == nil {
+			if _, err := unix.Write(tap, forged); err == nil {
 				s.sentForged.Add(1)
 			}
 		}
-		_, _ = unix.Write(tap, honestFrame) // it fails until the tap is up
+		_, _ = unix.Write(tap, honest) // it fails until the tap is up
 		for {
 			n, err := unix.Read(tap, buffer)
 			if err != nil {
@@ -321,12 +316,23 @@ func (s *stage) entries(name string) (n int) {
 	return n
 }
 
+// two is an instance on tap2.
+func two() *gabion.Instance {
+	i := one(false)
+	i.ID, i.Name = "two", "two"
+	i.NICs[0].Interface, i.NICs[0].MAC[5] = "tap2", 2
+	i.NICs[0].Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.2")}
+	return i
+}
+
 // Frames of the test. Who forges has another MAC address than instance one.
 var (
-	forgedMark, honestMark, deniedMark = []byte("gbtp-forged"), []byte("gbtp-honest"), []byte("gbtp-denied")
+	forgedMark, deniedMark = []byte("gbtp-forged"), []byte("gbtp-denied")
+	honestMark, secondMark = []byte("gbtp-honest"), []byte("gbtp-second")
 
 	elsewhere   = []byte{2, 0, 0, 0, 0, 9}
 	forgedFrame = udpFrame(elsewhere, []byte{2, 0x66, 0, 0, 0, 1}, [4]byte{10, 0, 0, 1}, [4]byte{10, 0, 0, 9}, forgedMark)
 	honestFrame = udpFrame(elsewhere, []byte{2, 0, 0, 0, 0, 1}, [4]byte{10, 0, 0, 1}, [4]byte{10, 0, 0, 9}, honestMark)
+	secondFrame = udpFrame(elsewhere, []byte{2, 0, 0, 0, 0, 2}, [4]byte{10, 0, 0, 2}, [4]byte{10, 0, 0, 9}, secondMark)
 	deniedFrame = udpFrame([]byte{2, 0, 0, 0, 0, 1}, []byte{2, 0, 0, 0, 0, 8}, [4]byte{10, 0, 0, 8}, [4]byte{10, 0, 0, 1}, deniedMark)
 )

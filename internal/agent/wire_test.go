@@ -68,7 +68,7 @@ func (w *wire) receive() ([]byte, bool) {
 func (w *wire) close() { unix.Close(w.socket) }
 
 // openTestTap makes a tap of that name and, unless it is 0, index.
-func openTestTap(name string, index int) (fd int, err error) {
+func openTestTap(name string, index int, flags uint16) (fd int, err error) {
 	if fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
 		return -1, err
 	}
@@ -80,7 +80,7 @@ func openTestTap(name string, index int) (fd int, err error) {
 	}
 	request, err := unix.NewIfreq(name)
 	if err == nil {
-		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | flags)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err != nil {
