@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -299,10 +301,15 @@ func TestMalformedRequests(t *testing.T) {
 	r.reference(t, "POST", named.Replace(rules), ingress(`"protocol":"tcp","network":"192.0.2.0/24","start-port":22,"end-port":22`))
 	add("{rule}", r.onlyRule(t, named.Replace("/security-group/{web}")))
 	add("{instance}", r.reference(t, "POST", "/instance", `{"name":"i1"}`))
+	add("{org}", r.say(t, "GET", "/session", "").body["organization"].(map[string]any)["id"].(string))
+	add("{key}", r.env["EXOSCALE_API_KEY"])
+	add("{nokey}", "EXO000000000000000000000000")
 	named = strings.NewReplacer(ids...)
 
+	all := slices.Concat(malformations, hostilities, mistyped())
+	fmt.Printf("%d malformed and hostile requests\n", len(all))
 	before := r.everything(t)
-	for _, m := range malformations {
+	for _, m := range all {
 		body := named.Replace(m.body)
 		t.Run(m.method+" "+m.route+" "+shorten(body), func(t *testing.T) {
 			a := r.say(t, m.method, named.Replace(m.route), body)
@@ -338,10 +345,13 @@ func shorten(s string) string {
 	return s
 }
 
-// everything is what there is, as text.
-func (r *running) everything(t *testing.T) string {
+// everything is what there is, as text, but for when keys were used.
+func (r *running) everything(t *testing.T) (text string) {
 	t.Helper()
-	return r.say(t, "GET", "/security-group", "").text + r.say(t, "GET", "/instance", "").text + r.say(t, "GET", "/host", "").text
+	for _, list := range []string{"/security-group", "/instance", "/host", "/organization", "/api-key", "/quota"} {
+		text += anyUse.ReplaceAllString(r.say(t, "GET", list, "").text, "")
+	}
+	return text
 }
 
 func (r *running) defaultGroup(t *testing.T) string {
