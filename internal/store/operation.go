@@ -107,23 +107,18 @@ func (s *Store) make(ctx context.Context, c command, build func(*txn) error) (ma
 		ID: uuid.NewString(), Organization: home, State: c.state(),
 		Command: c.name, Kind: c.kind, Subject: c.subject, Created: now(),
 	}}
-	key := operationKey(home, m.op.ID)
-	revision, err := s.insist(ctx, func(t *txn) (err error) {
+	m.op.Revision, err = s.insist(ctx, func(t *txn) (err error) {
 		if m.earlier, err = t.begin(c); err != nil || m.earlier != nil {
 			return err
 		}
 		if err := build(t); err != nil {
 			return err
 		}
-		if err := t.finish(c, m.op); err != nil {
-			return err
-		}
-		return t.put(key, operationOf(m.op))
+		return t.finish(c, m.op)
 	})
 	if errors.Is(err, errUnanswered) {
-		revision, err = s.wasMade(ctx, key, err)
+		m.op.Revision, err = s.wasMade(ctx, operationKey(home, m.op.ID), err)
 	}
-	m.op.Revision = revision
 	return m, err
 }
 
@@ -162,14 +157,17 @@ func (t *txn) begin(c command) (earlier *holder, err error) {
 	return nil, err
 }
 
-// finish adds what every command leaves behind: its record in the audit log, and
-// the claim of its request.
+// finish adds what every command leaves behind: its operation, its record in the
+// audit log, and the claim of its request.
 func (t *txn) finish(c command, op gabion.Operation) error {
 	actor := gabion.ActorOf(t.ctx)
 	if err := t.claimReplay(c, actor, op); err != nil {
 		return err
 	}
-	return t.recordChange(c, op, actor)
+	if err := t.recordChange(c, op, actor); err != nil {
+		return err
+	}
+	return t.put(operationKey(op.Organization, op.ID), operationOf(op))
 }
 
 // wasMade asks what became of a change that got no answer: if the record of its

@@ -151,16 +151,20 @@ func (s *Store) UpdateOrganization(ctx context.Context, id string, change func(*
 			return err
 		}
 		o.ID, o.Created = old.ID, old.Created
-		if err := o.Validate(); err != nil {
+		return t.replaceOrganization(old, o)
+	})
+}
+
+func (t *txn) replaceOrganization(old, o gabion.Organization) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Name != old.Name {
+		t.delete(organizationNameKey(old.Name))
+		if err := t.claimOrganizationName(o); err != nil {
 			return err
 		}
-		if o.Name != old.Name {
-			t.delete(organizationNameKey(old.Name))
-			if err := t.claimOrganizationName(o); err != nil {
-				return err
-			}
-		}
-		t.before, t.after = organizationSaid(old), organizationSaid(o)
-		return t.put(organizationKey(id), organizationOf(o))
-	})
+	}
+	t.before, t.after = organizationSaid(old), organizationSaid(o)
+	return t.put(organizationKey(o.ID), organizationOf(o))
 }

@@ -192,6 +192,12 @@ func TestCutRemovalGoesOn(t *testing.T) {
 
 	_, err = w.Key(ctx, key.ID)
 	refused(t, err, gabion.CodeNotFound)
+	groups, err := w.Groups(ctx, acme)
+	must(t, err)
+	refused(t, only(w.AddRules(ctx, acme, groups[0].ID, []gabion.Rule{port(22, "0.0.0.0/0")})), gabion.CodeNotFound, acme)
+	refused(t, only(w.UpdateGroup(ctx, acme, groups[0].ID, rename("x"))), gabion.CodeNotFound, acme)
+	refused(t, only(w.DeleteOrganization(ctx, acme)), gabion.CodeNotFound, acme)
+	refused(t, w.TouchKey(ctx, key.ID, time.Now()), gabion.CodeNotFound, key.ID)
 	if all, err := w.Organizations(ctx); err != nil || len(all) != 1 {
 		t.Errorf("listed: %v, %v", all, err)
 	}
