@@ -211,7 +211,7 @@ type bpfPacket struct {
 	RemoteMet bool
 	Left      bool
 	Settled   bool
-	_         [1]byte
+	Missed    bool
 	Ip        struct {
 		_              structs.HostLayout
 		Source         bpfAddress

@@ -102,15 +102,15 @@ static __always_inline bool is_live(const struct packet *p, const struct flow *f
  * The live flow of p->key, if there is one. The NIC's table comes first: what is settled
  * costs one lookup. Of what is not, it is a copy.
  */
-static __always_inline struct flow *find(struct packet *p, void *table)
+static __always_inline struct flow *find(struct packet *p, void *table, struct place_of place)
 {
-	struct flow *flow = bpf_map_lookup_elem(table, &p->key);
+	struct flow *flow = p->missed ? NULL : bpf_map_lookup_elem(table, &p->key);
 
 	p->left = flow;
 	p->settled = flow && is_live(p, flow);
 	if (p->settled)
 		return flow;
-	if (load_opener(p, place_of(p)) && is_live(p, &p->flow))
+	if (load_opener(p, place) && is_live(p, &p->flow))
 		return &p->flow;
 	return NULL;
 }
@@ -258,13 +258,13 @@ static __always_inline void renew(const struct packet *p, struct flow *flow)
 }
 
 /* Moves p->flow to the NIC's table: there it counts, and no flood evicts it. */
-static __always_inline enum reason settle(struct packet *p, void *table)
+static __always_inline enum reason settle(struct packet *p, void *table, struct place_of place)
 {
 	renew(p, &p->flow);
 	track(p, &p->flow);
 	if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))
 		return DROP_TABLE_FULL;
-	remove_opener(p, place_of(p));
+	remove_opener(p, place);
 	return PASS_FLOW;
 }
 
@@ -272,9 +272,8 @@ static __always_inline enum reason settle(struct packet *p, void *table)
  * Writes what the packet changes of a flow that is not settled: where it lies, and not in our
  * copy, as another CPU may see the other side. If it was evicted meanwhile, so be it.
  */
-static __always_inline void track_opener(struct packet *p)
+static __always_inline void track_opener(struct packet *p, struct place_of place)
 {
-	struct place_of place = place_of(p);
 	__u32 i;
 
 	if (!place.set)
@@ -289,12 +288,12 @@ static __always_inline void track_opener(struct packet *p)
 }
 
 /* A packet of a live flow that p->rule admits. */
-static __always_inline enum reason pass_flow(struct packet *p, void *table, struct flow *flow)
+static __always_inline enum reason pass_flow(struct packet *p, void *table, struct flow *flow, struct place_of place)
 {
 	if (settles(p, flow))
-		return settle(p, table);
+		return settle(p, table, place);
 	if (!p->settled) {
-		track_opener(p);
+		track_opener(p, place);
 		return PASS_FLOW;
 	}
 	renew(p, flow);
@@ -303,7 +302,7 @@ static __always_inline enum reason pass_flow(struct packet *p, void *table, stru
 }
 
 /* Begins a flow with the packet that the rules admitted for that reason. */
-static __always_inline enum reason begin(struct packet *p, void *table, enum reason reason)
+static __always_inline enum reason begin(struct packet *p, void *table, enum reason reason, struct place_of place)
 {
 	p->flow = (struct flow){
 		.last_seen = p->now,
@@ -317,7 +316,7 @@ static __always_inline enum reason begin(struct packet *p, void *table, enum rea
 	track(p, &p->flow);
 	if (p->left)
 		bpf_map_delete_elem(table, &p->key);
-	return store_opener(p, place_of(p)) ? reason : DROP_TABLE_FULL;
+	return store_opener(p, place) ? reason : DROP_TABLE_FULL;
 }
 
 /* Port reuse: a new handshake may follow at once where the last one has ended. */
@@ -328,6 +327,7 @@ static __always_inline bool is_over(const struct packet *p, const struct flow *f
 
 CHECKED_ONCE enum reason judge_flow(struct packet *p)
 {
+	struct place_of place;
 	struct flow *flow;
 	enum reason reason;
 	void *table;
@@ -344,11 +344,12 @@ CHECKED_ONCE enum reason judge_flow(struct packet *p)
 	 */
 	if (p->ip.protocol == IPPROTO_TCP && opens(p))
 		meet_remote(p);
-	flow = find(p, table);
+	place = place_of(p);
+	flow = find(p, table, place);
 	if (flow && is_over(p, flow))
 		flow = NULL;
 	if (flow && is_still_admitted(p, flow))
-		return pass_flow(p, table, flow);
+		return pass_flow(p, table, flow, place);
 
 	/* What needs no handshake may begin another flow in the place of a revoked one. */
 	if (flow && p->key.protocol == IPPROTO_TCP)
@@ -360,7 +361,7 @@ CHECKED_ONCE enum reason judge_flow(struct packet *p)
 		return flow ? DROP_REVOKED : reason;
 	if (is_echo_reply(&p->ip))
 		return reason;
-	return begin(p, table, reason);
+	return begin(p, table, reason, place);
 }
 
 #endif

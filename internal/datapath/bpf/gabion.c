@@ -32,6 +32,9 @@
 #define TCX_NEXT -1
 #define TCX_DROP 2
 
+/* No action of the kernel's: the short way doesn't say. */
+#define ALL_STEPS -2
+
 #define ETHERTYPE_QINQ_OLD 0x9100
 
 static __always_inline struct packet *receive(struct __sk_buff *skb, enum direction direction)
@@ -45,6 +48,7 @@ static __always_inline struct packet *receive(struct __sk_buff *skb, enum direct
 	p->now = now_ticks();
 	p->rule = 0;
 	p->count = 1;
+	p->missed = false;
 	p->payload = 0;
 	p->tcp_flags = 0;
 	p->ip = (struct layers){};
@@ -222,16 +226,65 @@ CHECKED_ONCE int steps_to_instance(struct __sk_buff *skb)
 	return p ? finish(skb, p, judge_to_instance(skb, p)) : TCX_DROP;
 }
 
+/*
+ * A plain packet of no flow in the NIC's table. One that would be dropped takes all
+ * steps if meanwhile, on another CPU, a flow was settled there.
+ */
+CHECKED_ONCE int judge_plain(struct __sk_buff *skb, struct plain *plain)
+{
+	__u32 zero = 0;
+	struct packet *p = bpf_map_lookup_elem(&packets, &zero);
+	enum reason reason;
+	void *table;
+
+	if (!p || !plain)
+		return TCX_DROP;
+	unfold(skb, plain, p);
+	p->missed = true;
+	reason = judge_flow(p);
+	if (passes(reason))
+		return finish(skb, p, reason);
+	table = bpf_map_lookup_elem(&flows, &p->nic.slot);
+	if (table && bpf_map_lookup_elem(table, &p->key))
+		return ALL_STEPS;
+	return finish(skb, p, reason);
+}
+
+/* The short way as far as it goes. */
+static __always_inline int decide(struct __sk_buff *skb, enum direction direction)
+{
+	struct plain plain = { .direction = direction };
+	struct flow *flow;
+	void *table;
+
+	if (!know_plain(skb, &plain))
+		return ALL_STEPS;
+	table = bpf_map_lookup_elem(&flows, &plain.slot);
+	if (!table)
+		return ALL_STEPS;
+	flow = bpf_map_lookup_elem(table, &plain.key);
+	if (!flow)
+		return judge_plain(skb, &plain);
+	if (!stays(&plain, flow))
+		return ALL_STEPS;
+	pass_known(skb, &plain, flow);
+	return TCX_NEXT;
+}
+
 SEC("tcx/ingress")
 int from_instance(struct __sk_buff *skb)
 {
-	return pass_known(skb, EGRESS) ? TCX_NEXT : steps_from_instance(skb);
+	int action = decide(skb, EGRESS);
+
+	return action == ALL_STEPS ? steps_from_instance(skb) : action;
 }
 
 SEC("tcx/egress")
 int to_instance(struct __sk_buff *skb)
 {
-	return pass_known(skb, INGRESS) ? TCX_NEXT : steps_to_instance(skb);
+	int action = decide(skb, INGRESS);
+
+	return action == ALL_STEPS ? steps_to_instance(skb) : action;
 }
 
 /* Run by the agent, for one NIC after the other. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * The short way, for nearly all traffic: a whole packet of TCP or UDP, without
- * options or extension headers, of a settled flow that stays as it is. It passes only
- * what the steps of docs/verdicts.md would pass as its flow's, and leaves the same
- * traces. Of everything else it says nothing: then those steps are taken, from the first.
+ * The short way, for nearly all traffic: plain packets are whole ones of TCP or UDP,
+ * without options or extension headers, of which no step of docs/verdicts.md before
+ * "Flows" has anything to say. If their flow is settled and stays as it is, they pass at
+ * once; if there is none in the NIC's table, that page goes on at "Flows". Of
+ * everything else nothing is said here: then all steps are taken, from the first.
  *
- * Nothing is copied but the flow's key, and all of it lies in one small function:
+ * Nothing is copied but the flow's key, and what passes does so in one small function:
  * between two frames the bridge has put other things into the nearest cache.
  */
 #ifndef GABION_KNOWN_H
@@ -25,13 +26,19 @@
 
 /* What the short way knows of a packet. */
 struct plain {
-	enum direction direction;
+	__u32 slot; /* of the NIC, like the following */
+	__u32 policy_set;
+	__u32 net;
+	__u32 epoch;
+	__u32 now; /* ticks */
 	__u32 upper; /* from the start of the frame, like end */
 	__u32 end;
 	__u32 payload;
 	__u32 seq; /* TCP, this and the following */
 	__u32 ack;
+	enum direction direction;
 	__u8 tcp_flags;
+	__u8 version;
 	__u8 protocol;
 	struct flow_key key __attribute__((aligned(8))); /* written by words, as it is read */
 };
@@ -92,6 +99,7 @@ static __always_inline bool read_plain_ipv4(struct __sk_buff *skb, const struct 
 		return false;
 	map_words(&p->key.local, local);
 	map_words(&p->key.remote, remote);
+	p->version = 4;
 	p->protocol = ip->protocol;
 	p->upper = ETH_HLEN + sizeof(*ip);
 	p->end = ETH_HLEN + bpf_ntohs(ip->tot_len);
@@ -109,6 +117,7 @@ static __always_inline bool read_plain_ipv6(struct __sk_buff *skb, const struct 
 	copy_words(&p->key.remote, p->direction == EGRESS ? &ip->daddr : &ip->saddr);
 	if (!has_ipv6(nic, &p->key.local))
 		return false;
+	p->version = 6;
 	p->protocol = ip->nexthdr;
 	p->upper = ETH_HLEN + sizeof(*ip);
 	p->end = p->upper + bpf_ntohs(ip->payload_len);
@@ -124,7 +133,7 @@ static __always_inline bool read_plain_tcp(struct __sk_buff *skb, struct plain *
 		return false;
 	data = p->upper + tcp->doff * 4;
 	p->tcp_flags = ((__u8 *)tcp)[13];
-	if (data > p->end || p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+	if (data > p->end)
 		return false;
 	set_ports(p, tcp->source, tcp->dest);
 	p->seq = bpf_ntohl(tcp->seq);
@@ -176,26 +185,42 @@ static __always_inline bool is_plain_offload(struct __sk_buff *skb, const struct
 	return !is_encapsulated(skb) && (!leaves_checksum(skb) || checksum_place(skb) == place);
 }
 
-/* The flow, if it is settled, alive, and was admitted in this epoch. */
-static __always_inline struct flow *find_settled(struct plain *p, __u32 slot, __u32 epoch, __u32 now)
+/* Whose packet it is, and in which epoch: read before anything that an epoch guards. */
+static __always_inline bool know_plain(struct __sk_buff *skb, struct plain *p)
 {
-	void *table = bpf_map_lookup_elem(&flows, &slot);
-	struct flow *flow;
+	__u32 ifindex = skb->ifindex, *epoch;
+	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
 
-	if (!table)
-		return NULL;
-	flow = bpf_map_lookup_elem(table, &p->key);
-	if (!flow || flow->state != FLOW_ESTABLISHED || flow->epoch != epoch)
-		return NULL;
-	return since(now, flow->last_seen) <= timeout_of(&p->key, FLOW_ESTABLISHED) ? flow : NULL;
+	if (!nic || !read_plain(skb, nic, p) || (p->direction == EGRESS && !is_plain_offload(skb, p)))
+		return false;
+	p->slot = nic->slot;
+	p->policy_set = nic->policy_set;
+	p->net = nic->net;
+	barrier();
+	if (*(volatile __u32 *)&nic->ifindex != ifindex || p->slot == 0)
+		return false;
+	epoch = bpf_map_lookup_elem(&epochs, &p->slot);
+	if (!epoch)
+		return false;
+	p->epoch = *(volatile __u32 *)epoch;
+	p->now = now_ticks();
+	return true;
 }
 
-static __always_inline void touch(const struct plain *p, struct flow *flow, __u32 now)
+/* Tells whether the flow is alive, admitted in this epoch, and stays what it is. */
+static __always_inline bool stays(const struct plain *p, const struct flow *flow)
+{
+	return flow->state == FLOW_ESTABLISHED && flow->epoch == p->epoch &&
+	       since(p->now, flow->last_seen) <= timeout_of(&p->key, FLOW_ESTABLISHED) &&
+	       (p->protocol != IPPROTO_TCP || !(p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)));
+}
+
+static __always_inline void touch(const struct plain *p, struct flow *flow)
 {
 	const __u32 side = p->direction & 1;
 
-	if (since(now, flow->last_seen) >= SECOND)
-		flow->last_seen = now;
+	if (since(p->now, flow->last_seen) >= SECOND)
+		flow->last_seen = p->now;
 	if (p->protocol != IPPROTO_TCP)
 		return;
 	move(flow, &flow->end[side], FLOW_END << side, p->seq + p->payload);
@@ -218,31 +243,42 @@ static __always_inline void leave_trace(enum reason reason, __u32 rule)
 	p->rule = rule;
 }
 
-/* Tells whether the packet has passed, and all is done that is to be done. */
-static __always_inline bool pass_known(struct __sk_buff *skb, enum direction direction)
+static __always_inline void pass_known(struct __sk_buff *skb, const struct plain *p, struct flow *flow)
 {
-	__u32 ifindex = skb->ifindex, slot, *epoch, now;
-	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
-	struct plain p = { .direction = direction };
-	struct flow *flow;
-
-	if (!nic || !read_plain(skb, nic, &p) || (direction == EGRESS && !is_plain_offload(skb, &p)))
-		return false;
-	slot = nic->slot;
-	barrier();
-	if (*(volatile __u32 *)&nic->ifindex != ifindex)
-		return false;
-	epoch = bpf_map_lookup_elem(&epochs, &slot);
-	if (slot == 0 || !epoch)
-		return false;
-	now = now_ticks();
-	flow = find_settled(&p, slot, *(volatile __u32 *)epoch, now);
-	if (!flow)
-		return false;
-	touch(&p, flow, now);
-	count(skb, slot, PASS_FLOW, flow->rule, packets_in(skb, p.payload));
+	touch(p, flow);
+	count(skb, p->slot, PASS_FLOW, flow->rule, packets_in(skb, p->payload));
 	leave_trace(PASS_FLOW, flow->rule);
-	return true;
+}
+
+/* Makes of it what "Flows" begins with. */
+static __always_inline void unfold(struct __sk_buff *skb, const struct plain *plain, struct packet *p)
+{
+	p->direction = plain->direction;
+	p->now = plain->now;
+	p->epoch = plain->epoch;
+	p->nic.slot = plain->slot;
+	p->nic.policy_set = plain->policy_set;
+	p->nic.net = plain->net;
+	p->rule = 0;
+	p->count = packets_in(skb, plain->payload);
+	p->payload = plain->payload;
+	p->seq = plain->seq;
+	p->ack = plain->ack;
+	p->tcp_flags = plain->protocol == IPPROTO_TCP ? plain->tcp_flags : 0;
+	p->ip = (struct layers){ .version = plain->version, .protocol = plain->protocol, .place = WHOLE };
+	if (plain->direction == EGRESS) {
+		p->ip.source = plain->key.local;
+		p->ip.destination = plain->key.remote;
+		p->ip.sport = plain->key.lport;
+		p->ip.dport = plain->key.rport;
+	} else {
+		p->ip.source = plain->key.remote;
+		p->ip.destination = plain->key.local;
+		p->ip.sport = plain->key.rport;
+		p->ip.dport = plain->key.lport;
+	}
+	copy_key(&p->key, &plain->key);
+	p->remote_met = false;
 }
 
 #endif

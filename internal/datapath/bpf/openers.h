@@ -13,6 +13,8 @@
 #include "packet.h"
 
 #define GOLDEN 0x9e3779b97f4a7c15ULL /* 2^64 by the golden ratio */
+#define ONES   0x0001000100010001ULL
+#define LONG   (1U << 31) /* ticks */
 
 /* Where a flow has its place, if it has one. */
 struct place_of {
@@ -69,13 +71,17 @@ static __always_inline __u32 index_of(const struct openers *set, __u16 tag, cons
 	return i;
 }
 
-/* Tells whether it is worth to take the lock. */
+/* Tells whether some place may have the tag: four at once, by the borrow of a 0 (it may spill into the next, which is as well). */
 static __always_inline bool has_tag(const struct openers *set, __u16 tag)
 {
-	bool found = false;
+	const __u64 *tags = (const __u64 *)set->tags;
+	__u64 found = 0;
 
-	for (int i = 0; i < OPENERS_PER_SET; i++)
-		found |= set->tags[i] == tag;
+	for (int i = 0; i < OPENERS_PER_SET / 4; i++) {
+		__u64 difference = tags[i] ^ tag * ONES;
+
+		found |= (difference - ONES) & ~difference & ONES << 15;
+	}
 	return found;
 }
 
@@ -96,20 +102,20 @@ static __always_inline bool load_opener(struct packet *p, struct place_of place)
 	return i < OPENERS_PER_SET;
 }
 
-/* The place used least lately, or one that nobody has. */
+/*
+ * The place used least lately: nobody's was used long ago. Without branches, which
+ * nobody could predict. Another CPU may have read the clock a little later than we.
+ */
 static __always_inline __u32 least_of(const struct openers *set, __u32 now)
 {
-	__u32 least = 0, longest = 0;
+	__s64 least = 0;
 
-	for (__u32 i = 0; i < OPENERS_PER_SET; i++) {
-		__u32 unused = set->tags[i] ? since(now, set->used[i]) : -1;
+	for (int i = 0; i < OPENERS_PER_SET; i++) {
+		__s64 unused = (__u64)(__u32)(now + SECOND - set->used[i]) << 3 | i;
 
-		if (unused > longest) {
-			longest = unused;
-			least = i;
-		}
+		least += (unused - least) & ~(unused - least) >> 63;
 	}
-	return least;
+	return least & (OPENERS_PER_SET - 1);
 }
 
 /* Stores p->flow under p->key. */
@@ -120,13 +126,13 @@ static __always_inline bool store_opener(struct packet *p, struct place_of place
 	if (!place.set)
 		return false;
 	bpf_spin_lock(&place.set->lock);
-	i = index_of(place.set, place.tag, &p->key);
+	i = has_tag(place.set, place.tag) ? index_of(place.set, place.tag, &p->key) : OPENERS_PER_SET;
 	if (i >= OPENERS_PER_SET)
 		i = least_of(place.set, p->now);
 	i &= OPENERS_PER_SET - 1; /* for the verifier */
 	place.set->tags[i] = place.tag;
 	place.set->used[i] = p->now;
-	place.set->openers[i].key = p->key;
+	copy_key(&place.set->openers[i].key, &p->key);
 	place.set->openers[i].flow = p->flow;
 	bpf_spin_unlock(&place.set->lock);
 	return true;
@@ -141,8 +147,10 @@ static __always_inline void remove_opener(struct packet *p, struct place_of plac
 		return;
 	bpf_spin_lock(&place.set->lock);
 	i = index_of(place.set, place.tag, &p->key);
-	if (i < OPENERS_PER_SET)
+	if (i < OPENERS_PER_SET) {
 		place.set->tags[i] = 0;
+		place.set->used[i] = p->now - LONG;
+	}
 	bpf_spin_unlock(&place.set->lock);
 }
 

@@ -55,6 +55,7 @@ struct packet {
 	bool remote_met; /* remote_set is known */
 	bool left; /* the NIC's table holds something under the key, dead or alive */
 	bool settled; /* and alive */
+	bool missed; /* it was looked for already, and held nothing */
 	struct layers ip;
 	struct layers quoted;
 	struct flow_key key __attribute__((aligned(8))); /* of the flow in question */
@@ -188,6 +189,13 @@ static __always_inline bool is_broadcast_mac(const __u8 *mac)
 	const __u16 *x = (const __u16 *)mac;
 
 	return x[0] == 0xffff && x[1] == 0xffff && x[2] == 0xffff;
+}
+
+/* Both are at multiples of 8. */
+static __always_inline void copy_key(struct flow_key *to, const struct flow_key *from)
+{
+	for (int i = 0; i < sizeof(*to) / sizeof(__u64); i++)
+		((__u64 *)to)[i] = ((const __u64 *)from)[i];
 }
 
 static __always_inline bool is_ip(const struct packet *p)

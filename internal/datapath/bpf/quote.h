@@ -85,7 +85,7 @@ CHECKED_ONCE bool is_error_of_live_flow(struct __sk_buff *skb, struct packet *p)
 	if (!table || !parse_quoted(skb, p) || !is_quoted_from_here(p))
 		return false;
 	set_key(p, &p->quoted, !p->direction);
-	flow = find(p, table);
+	flow = find(p, table, place_of(p));
 	return flow && is_still_admitted(p, flow);
 }
 
