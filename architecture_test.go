@@ -134,7 +134,7 @@ func TestCompileIsPure(t *testing.T) {
 // TestDocumentsNameWhatExists keeps the pages that explain the tree true to it.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, document := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"} {
+	for _, document := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Error(err)
