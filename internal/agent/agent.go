@@ -40,6 +40,7 @@ type Agent struct {
 	datapath *datapath.Datapath
 	pins     string // where the datapath is pinned, if it was not before
 	host     *hypervisor.Hypervisor
+	flowLog  *flowLog // nil: there is none
 	tasks    []task
 }
 
@@ -66,6 +67,9 @@ func open(ctx context.Context, c Config) (_ *Agent, err error) {
 		}
 	}()
 	if a.dir, err = openStateDir(c.StateDir); err != nil {
+		return nil, err
+	}
+	if a.flowLog, err = openFlowLog(c.FlowLog, c.FlowLogAllowed, c.Log); err != nil {
 		return nil, err
 	}
 	e := enrolment{server: c.Server, tokenFile: c.TokenFile, path: a.dir.file(identityFile)}
@@ -132,21 +136,25 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 	}
 	enforcer := newEnforcer(a.datapath, a.host, states, state, c.Log)
 	enforcer.protection.prefixes, enforcer.protection.uplinks, enforcer.protection.vlan = c.InstancePrefixes, c.Uplinks, c.VLAN
+	w := &witness{packets: a.datapath, log: c.Log, flowLog: a.flowLog}
 	client := feed.NewClient(feed.ClientConfig{
 		Server:       c.Server,
 		Version:      c.Version,
 		Identity:     id,
 		Held:         enforcer.held(),
 		Receiver:     enforcer,
+		Witness:      w,
 		SaveIdentity: func(id *pki.Identity) error { return id.Save(identityPath) },
 		Log:          c.Log,
 	})
-	enforcer.server = client
+	enforcer.server, w.audience = client, client
 	a.tasks = []task{
 		enforcer,
 		client,
 		named{"renewal", client.Renew},
 		named{"interfaces", func(ctx context.Context) error { return a.host.Watch(ctx, enforcer.Links) }},
+		named{"counters", w.count},
+		named{"events", w.listen},
 		named{"flow collector", collector{a.datapath, c.Log}.run},
 		named{"probe", probe{a.dir.file(probeSocket), enforcer.Ready, c.Log}.run},
 	}
@@ -186,5 +194,5 @@ func (a *Agent) close() error {
 	if a.dir != nil {
 		errs = append(errs, a.dir.close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, a.flowLog.close())...)
 }

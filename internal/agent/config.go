@@ -32,8 +32,11 @@ type Config struct {
 	// VLAN is what the agent lets instances' interfaces into on bridges that filter
 	// VLANs and give new ports none; 0: none.
 	VLAN    uint16
-	Version string
-	Log     *slog.Logger
+	FlowLog string // file for flow events, one JSON object a line; "-" is standard output; empty is none
+	// FlowLogAllowed logs first packets that pass, too.
+	FlowLogAllowed bool
+	Version        string
+	Log            *slog.Logger
 }
 
 // Check reports the first thing that makes no sense, whatever the machine is like.

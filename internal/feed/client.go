@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gabion/gabion/internal/flow"
 	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/policy"
 )
@@ -48,6 +49,7 @@ type ClientConfig struct {
 	// Held is the position of the view that the host starts with; zero if it has none.
 	Held     Position
 	Receiver Receiver
+	Witness  Witness // nil: the host tells nothing of packets
 	// SaveIdentity keeps a renewed identity for the next start.
 	SaveIdentity func(*pki.Identity) error
 	Log          *slog.Logger
@@ -71,6 +73,8 @@ type Client struct {
 	stream   *stream // nil while there is none
 	running  map[string]bool
 	shield   Protection
+	counts   flow.Counts
+	acked    Position
 
 	held Position // of Run's goroutine
 }
@@ -127,6 +131,9 @@ func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
 	}
 	s := newStream(c, rpc)
 	defer c.attach(nil)
+	if c.config.Witness != nil {
+		defer c.config.Witness.Watch(flow.None)
+	}
 	err = s.run(ctx)
 	return s.inSync, conn.explain(err)
 }
@@ -138,6 +145,7 @@ func (c *Client) attach(s *stream) {
 	c.stream = s
 	if s != nil {
 		s.out.observe(c.running)
+		s.testimony.count(c.counts)
 		s.out.protect(c.shield)
 	}
 }
@@ -154,6 +162,7 @@ func (c *Client) currentIdentity() *pki.Identity {
 func (c *Client) Ack(at Position, problem error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.acked = at
 	if c.stream != nil {
 		c.stream.out.acknowledge(at, problem)
 	}

@@ -14,5 +14,15 @@ func (s *Server) Explain(from, to policy.End, service policy.Service) policy.Exp
 		none := &policy.Decision{Reason: gabion.DropNoPolicy}
 		return policy.Explanation{Egress: none, Ingress: none}
 	}
-	return s.world.Explain(from, to, service)
+	return s.world.Explain(s.known(from), s.known(to), service)
+}
+
+// known is the end as hosts know it: whoever asks may have read it a moment earlier.
+func (s *Server) known(end policy.End) policy.End {
+	if end.Instance != nil {
+		if i := s.world.Instance(end.Instance.ID); i != nil {
+			end.Instance = i
+		}
+	}
+	return end
 }

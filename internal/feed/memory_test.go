@@ -26,7 +26,8 @@ type memory struct {
 	hosts    map[string]gabion.Host
 	certs    map[string][][32]byte // by host: those that it is known by
 	watches  map[chan feed.Event]bool
-	observes func() error // what SaveObserved waits for and fails with, if anything
+	counters map[string][]byte // by host
+	observes func() error      // what SaveObserved waits for and fails with, if anything
 }
 
 func newMemory() *memory {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/feed/feedpb"
+	"github.com/gabion/gabion/internal/flow"
 	"github.com/gabion/gabion/internal/policy"
 )
 
@@ -41,6 +43,8 @@ type Store interface {
 	AdmitHost(ctx context.Context, host string, certificate [32]byte) error
 	// RenewHost lets the host that is known by current be known by next, too.
 	RenewHost(ctx context.Context, host string, current, next [32]byte) error
+
+	Archive
 }
 
 // Authority signs hosts' certificates.
@@ -77,6 +81,12 @@ type Server struct {
 	problems  map[string]string   // by host: what the store knows of what it could not enforce
 	sessions  map[string]*session // by host
 	changed   chan struct{}       // closed and replaced when world or tracker moved on
+	lastAsk   uint64              // id of the newest question to any host
+	refreshed time.Time           // when the counters of other servers' hosts were read
+
+	hub           *flow.Hub
+	ledger        *flow.Ledger
+	disagreements atomic.Uint64
 }
 
 // NewServer is the server's end; Run makes it follow the store.
@@ -90,6 +100,8 @@ func NewServer(store Store, authority Authority, log *slog.Logger) *Server {
 		changed:   make(chan struct{}),
 
 		admissionCheck: admissionCheck,
+		hub:            flow.NewHub(),
+		ledger:         flow.NewLedger(),
 	}
 }
 
@@ -156,6 +168,7 @@ func (s *Server) load(epoch string, snapshot Event) {
 	for _, session := range s.sessions {
 		session.resync()
 	}
+	s.reviewLocked()
 	s.wake()
 }
 
@@ -173,10 +186,14 @@ func (s *Server) advance(e Event) {
 	s.recall(e.Statuses)
 	for _, host := range e.GoneHosts {
 		s.tracker.forget(host)
+		s.ledger.Forget(host)
 		delete(s.problems, host)
 		if session := s.sessions[host]; session != nil {
 			session.end(errDeleted(host))
 		}
+	}
+	if len(e.Change.Instances)+len(e.Change.GoneInstances) > 0 {
+		s.reviewLocked()
 	}
 	s.wake()
 }

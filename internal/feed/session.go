@@ -37,6 +37,7 @@ type session struct {
 	waiting []*policy.Delta
 	sent    int64 // newest revision that the host was sent or came with
 	reports *reports
+	talk    *talk
 }
 
 func newSession(host string, hello *feedpb.Hello, cancel context.CancelCauseFunc, reports *reports) *session {
@@ -47,6 +48,7 @@ func newSession(host string, hello *feedpb.Hello, cancel context.CancelCauseFunc
 		ready:   make(chan struct{}, 1),
 		sent:    hello.Revision,
 		reports: reports,
+		talk:    newTalk(hello),
 	}
 	s.signal()
 	return s
@@ -109,11 +111,15 @@ func (s *Server) sync(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedp
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	s.catchUp(ctx, hello)
+	if err := s.recallCounters(ctx, host); err != nil {
+		return err
+	}
 	session := s.open(newSession(host, hello, cancel, newReports(s, host, hello.Version)), hello)
 	defer s.close(session)
 	s.log.Info("host connected", "host", host, "version", hello.Version, "revision", hello.Revision)
 
 	go func() { cancel(session.reports.run(ctx)) }()
+	go s.recordCounters(ctx, host)
 	go func() { cancel(s.receive(ctx, stream, session)) }()
 	err = s.send(ctx, stream, session)
 	s.log.Info("host disconnected", "host", host, "error", err)
@@ -167,6 +173,7 @@ func (s *Server) open(session *session, hello *feedpb.Hello) *session {
 		older.end(errReplaced(session.host))
 	}
 	s.sessions[session.host] = session
+	session.talk.want(s.demand(session.host))
 	session.stale = !s.holds(session.host, hello)
 	return session
 }
@@ -209,6 +216,10 @@ type message func() *feedpb.ServerMessage
 func (s *Server) take(session *session) []message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return append(s.takePolicy(session), session.talk.take()...)
+}
+
+func (s *Server) takePolicy(session *session) []message {
 	switch {
 	case s.world == nil:
 		return nil
@@ -271,6 +282,12 @@ func (s *Server) receive(ctx context.Context, stream grpc.BidiStreamingServer[fe
 		case *feedpb.AgentMessage_Observation:
 			session.reports.protection(m.Observation)
 			err = observer.observe(ctx, m.Observation.GetRunning())
+		case *feedpb.AgentMessage_Counters:
+			s.count(session, m.Counters)
+		case *feedpb.AgentMessage_FlowEvents:
+			err = s.publish(session, m.FlowEvents)
+		case *feedpb.AgentMessage_Answer:
+			s.answered(session, m.Answer)
 		default:
 			err = gabion.Invalid("message", "is none that the stream knows")
 		}

@@ -20,13 +20,17 @@ type stream struct {
 	rpc    grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage]
 	out    *outbox
 
+	testimony *testimony
+
 	inSync   bool
 	epoch    string       // of the snapshot that is arriving
 	snapshot *policy.View // what has arrived of it; nil if none is arriving
 }
 
 func newStream(c *Client, rpc grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage]) *stream {
-	return &stream{client: c, rpc: rpc, out: newOutbox()}
+	out := newOutbox()
+	out.testimony = newTestimony(out.signal)
+	return &stream{client: c, rpc: rpc, out: out, testimony: out.testimony}
 }
 
 // run says hello and takes what comes until the stream ends. After a message that
@@ -55,6 +59,7 @@ func (s *stream) hello() error {
 		Incarnation: s.client.incarnation,
 		StoreEpoch:  held.Epoch,
 		Revision:    held.Revision,
+		Tells:       s.client.config.Witness != nil,
 	}}})
 }
 
@@ -67,6 +72,12 @@ func (s *stream) take(ctx context.Context, m *feedpb.ServerMessage) error {
 		return s.delta(m.Delta)
 	case *feedpb.ServerMessage_InSync:
 		return s.sync(ctx, m.InSync)
+	case *feedpb.ServerMessage_Watch:
+		s.heed(m.Watch)
+		return nil
+	case *feedpb.ServerMessage_Ask:
+		s.ask(ctx, m.Ask)
+		return nil
 	}
 	return errors.New("it is of no known kind")
 }
@@ -135,6 +146,8 @@ func (s *stream) begin(ctx context.Context, epoch string) {
 // grows. It takes from any goroutine.
 type outbox struct {
 	news chan struct{} // holds one element when there is something to say
+
+	testimony *testimony
 
 	mu    sync.Mutex
 	epoch string
@@ -210,7 +223,7 @@ func (o *outbox) run(ctx context.Context, send func(*feedpb.AgentMessage) error)
 		case <-ctx.Done():
 			return
 		}
-		for _, m := range o.take() {
+		for _, m := range append(o.take(), o.testimony.take()...) {
 			if send(m) != nil {
 				return
 			}

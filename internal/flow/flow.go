@@ -75,6 +75,14 @@ type Answer struct {
 	Rule   string // id of the rule that admits; empty if none does
 }
 
+// Loaded is what the programs that are loaded on a host say to a question that the
+// policy answers, too.
+type Loaded struct {
+	Answer
+	Agrees      bool
+	Unavailable string // why there is no answer; empty if there is one
+}
+
 // Open is a flow that an instance has open.
 type Open struct {
 	Interface string

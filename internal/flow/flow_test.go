@@ -36,7 +36,7 @@ func TestTotalsNeverGoBackNorCountTwice(t *testing.T) {
 			case 3: // the agent connects again
 				all = true
 			case 4: // another server takes over
-				data, err := ledger.Record("h", now, always, always)
+				data, err := ledger.Record("h", now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +88,8 @@ func TestWhatIsGoneIsNotRecorded(t *testing.T) {
 	c.Drops = []flow.DropCount{{Instance: "i", Interface: "tap0", Reason: gabion.DropDeniedIngress, Life: 1, Packets: 7}}
 	l.Count("h", c, start)
 	never := func(string) bool { return false }
-	data, err := l.Record("h", start, never, always)
+	l.Prune("h", never, always)
+	data, err := l.Record("h", start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestWhatIsGoneIsNotRecorded(t *testing.T) {
 	if diff := cmp.Diff(want, again.Drops("i")); diff != "" || len(again.Hits(start)) != 0 {
 		t.Errorf("restored (-want +got):\n%s%v", diff, again.Hits(start))
 	}
-	if data, err := l.Record("h", start, always, always); data != nil || err != nil {
+	if data, err := l.Record("h", start); data != nil || err != nil {
 		t.Errorf("nothing new was recorded as %s, %v", data, err)
 	}
 }

@@ -3,6 +3,7 @@ package flow
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/gabion/gabion"
@@ -37,9 +38,18 @@ type storedDrop struct {
 	Reason    string `json:"reason"`
 }
 
-// Record is the host's account to be stored; nil if nothing is new since the last
-// one. What keep does not want is forgotten first.
-func (l *Ledger) Record(host string, now time.Time, rule, instance func(id string) bool) ([]byte, error) {
+// Prune forgets what the host counted of rules and instances that are not there any more.
+func (l *Ledger) Prune(host string, rule, instance func(id string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.hosts[host]; a != nil {
+		maps.DeleteFunc(a.rules, func(id string, _ *counter) bool { return !rule(id) })
+		maps.DeleteFunc(a.drops, func(key dropKey, _ *counter) bool { return !instance(key.instance) })
+	}
+}
+
+// Record is the host's account to be stored; nil if nothing is new since the last one.
+func (l *Ledger) Record(host string, now time.Time) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.hosts[host]
@@ -48,17 +58,9 @@ func (l *Ledger) Record(host string, now time.Time, rule, instance func(id strin
 	}
 	r := record{Written: now, Rules: map[string]storedRule{}}
 	for id, c := range a.rules {
-		if !rule(id) {
-			delete(a.rules, id)
-			continue
-		}
 		r.Rules[id] = storedRule{c.stored(now), c.before.bytes, c.seen.bytes}
 	}
 	for key, c := range a.drops {
-		if !instance(key.instance) {
-			delete(a.drops, key)
-			continue
-		}
 		r.Drops = append(r.Drops, storedDrop{c.stored(now), key.instance, key.iface, key.reason.String()})
 	}
 	a.changed, a.written = false, now

@@ -112,6 +112,7 @@ func (s *Store) DeleteHost(ctx context.Context, name string) error {
 		t.before = hostWords{Name: name}
 		t.delete(hostKey(name))
 		t.delete(statusKey(name))
+		t.delete(countersKey(name))
 		return nil
 	})
 	return err
