@@ -11,7 +11,8 @@ import (
 // Client calls one server with one key. It is safe for concurrent use. Errors of
 // its methods are *gabion.Error where the server refused or could not be reached.
 type Client struct {
-	rest *rest.Client
+	rest    *rest.Client
+	streams *rest.Client // whose answers may take as long as they like
 }
 
 // New makes a client. It does not call the server yet.
@@ -24,12 +25,17 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := rest.NewClient(endpoint.String(), rest.WithHTTPClient(doer),
-		rest.WithRequestEditorFn(addNonce), rest.WithRequestEditorFn(config.identify))
-	if err != nil {
-		return nil, err
+	endless := *doer
+	endless.Timeout = 0
+	c := &Client{}
+	for to, by := range map[**rest.Client]*http.Client{&c.rest: doer, &c.streams: &endless} {
+		*to, err = rest.NewClient(endpoint.String(), rest.WithHTTPClient(by),
+			rest.WithRequestEditorFn(addNonce), rest.WithRequestEditorFn(config.identify))
+		if err != nil {
+			return nil, err
+		}
 	}
-	return &Client{rest: c}, nil
+	return c, nil
 }
 
 // addNonce makes every change's signature its own. The server takes a signature

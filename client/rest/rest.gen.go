@@ -496,6 +496,53 @@ type Explanation struct {
 // FlowDirection The instance's view. What comes to it is ingress, what it sends is egress.
 type FlowDirection string
 
+// FlowEvent The first packet of a conversation, as an instance's interface saw it.
+type FlowEvent struct {
+	// Direction The instance's view. What comes to it is ingress, what it sends is egress.
+	Direction FlowDirection `json:"direction"`
+
+	// Host Example: hv1
+	Host string     `json:"host"`
+	ICMP *ExactICMP `json:"icmp,omitempty"`
+
+	// Instance An object by id, with its name.
+	Instance Reference `json:"instance"`
+
+	// Interface Example: tap3
+	Interface string `json:"interface"`
+
+	// Local The instance's address.
+	//
+	// Example: 10.0.0.7
+	Local     string `json:"local,omitempty"`
+	LocalPort int    `json:"local-port,omitempty"`
+
+	// Protocol By name, or by number.
+	//
+	// Example: tcp
+	Protocol string `json:"protocol,omitempty"`
+
+	// Reason Example: denied-ingress
+	Reason string `json:"reason"`
+
+	// Remote The other's address.
+	//
+	// Example: 10.0.0.5
+	Remote string `json:"remote,omitempty"`
+
+	// RemoteInstance Who owns the other address, if an instance of this organization does.
+	RemoteInstance *Reference `json:"remote-instance,omitempty"`
+	RemotePort     int        `json:"remote-port,omitempty"`
+
+	// Rule The rule that admitted it.
+	Rule *ID `json:"rule,omitempty"`
+
+	// SecurityGroup The group that holds the rule.
+	SecurityGroup *Reference `json:"security-group,omitempty"`
+	Time          time.Time  `json:"time"`
+	Verdict       Verdict    `json:"verdict"`
+}
+
 // Host defines model for Host.
 type Host struct {
 	// Behind Whether a change that concerns it is not enforced yet.
@@ -757,11 +804,9 @@ type MAC = string
 
 // Membership How an address came to be meant by a rule.
 type Membership struct {
-	Address string          `json:"address"`
-	Means   MembershipMeans `json:"means"`
-
-	// SecurityGroup An object by id, with its name.
-	SecurityGroup Reference `json:"security-group,omitempty"`
+	Address       string          `json:"address"`
+	Means         MembershipMeans `json:"means"`
+	SecurityGroup *Reference      `json:"security-group,omitempty"`
 
 	// Via The network that contains the address.
 	Via string `json:"via,omitempty"`

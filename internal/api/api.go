@@ -18,6 +18,9 @@ type Config struct {
 	Store       Store
 	Enforcement Enforcement
 	Explainer   Explainer
+	Flows       Flows
+	// Stopping is closed when the server is about to stop: streams end then.
+	Stopping <-chan struct{}
 	// MintToken makes a join token for a host: its text, and the hash to store.
 	MintToken func(host string) (text string, hash [32]byte, err error)
 	// Ready tells why the server can't serve; nil if it can.

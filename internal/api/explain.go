@@ -7,6 +7,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/flow"
 	"github.com/gabion/gabion/internal/policy"
 )
 
@@ -14,6 +15,9 @@ import (
 // Enforcement has awaited.
 type Explainer interface {
 	Explain(from, to policy.End, s policy.Service) policy.Explanation
+	// AskLoaded asks the programs that are loaded on a host, and whether they agree
+	// with decide.
+	AskLoaded(ctx context.Context, host string, q flow.Question, decide func() gabion.Reason) flow.Loaded
 }
 
 // ExplainConnection answers whether a new connection would be admitted, and why.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,7 +40,8 @@ type Server struct {
 	store    *store.Store
 	feed     *feed.Server
 	health   *health
-	http     *http.Server // of the API
+	http     *http.Server  // of the API
+	stopping chan struct{} // closed when the API is about to stop
 	stream   *grpc.Server
 	closers  []func() error // in the order of opening
 
@@ -135,7 +137,9 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 }
 
 func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
+	s.stopping = make(chan struct{})
 	s.http = &http.Server{Handler: beside(s.handler(ca), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	s.config.Limits.apply(s.http)
 }
 
@@ -144,6 +148,8 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 		Store:       s.store,
 		Enforcement: s.feed,
 		Explainer:   s.feed,
+		Flows:       s.feed,
+		Stopping:    s.stopping,
 		MintToken: func(host string) (string, [32]byte, error) {
 			token, err := ca.MintToken(host)
 			if err != nil {
