@@ -15,7 +15,7 @@ const (
 )
 
 // Operation is the record of one change. It is stored in the transaction of the
-// change itself, and stays.
+// change itself, and stays for 90 days at least.
 type Operation struct {
 	ID           string
 	Organization string

@@ -17,6 +17,7 @@
 //	o/ORG/state/ID              state of an instance
 //	o/ORG/primary               holder: id of the primary group
 //	o/ORG/operation/ID          operation
+//	o/ORG/operation-swept       record of the audit log up to which old operations are gone
 //	o/ORG/key/ID                API key, its secret sealed
 //	o/ORG/key-used/ID           when the API key was last used
 //	o/ORG/replay/TIME/SIGNATURE/COMMAND  operation of the request of that signature, until then

@@ -1,4 +1,8 @@
 package store
 
-// StartEmbeddedWithin is StartEmbedded with a database of at most quota bytes.
-var StartEmbeddedWithin = startEmbedded
+var (
+	// StartEmbeddedWithin is StartEmbedded with a database of at most quota bytes.
+	StartEmbeddedWithin = startEmbedded
+	// SweepOperations is what a server does now and then, with other limits.
+	SweepOperations = (*Store).sweepOperations
+)

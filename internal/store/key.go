@@ -70,6 +70,7 @@ func operatorKey(id string) string           { return operatorPrefix + id }
 func sessionKey(hash [32]byte) string        { return sessionPrefix + hex.EncodeToString(hash[:]) }
 func auditHeadKey(log string) string         { return orgKey(log, "audit-head") }
 func auditKey(log string, n int64) string    { return orgKey(log, "audit", fmt.Sprintf("%016d", n)) }
+func sweptKey(org string) string             { return orgKey(org, "operation-swept") }
 func replayPrefix(log string) string         { return orgKey(log, "replay", "") }
 
 // place is where a key stands in the layout.

@@ -37,6 +37,8 @@ type Store struct {
 	poison  poisonList
 
 	denials *denials
+	stop    context.CancelFunc // of the sweep
+	swept   chan struct{}      // closed when the sweep has ended
 }
 
 // Connect opens the store. It refuses one that another version of the schema has
@@ -59,11 +61,16 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("connect to etcd at %s: %w", strings.Join(c.Endpoints, ", "), err), client.Close())
 	}
 	s.denials = newDenials(c.Log, s.recordDenials)
+	sweeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop, s.swept = stop, make(chan struct{})
+	go s.sweep(sweeping)
 	return s, nil
 }
 
 // Close writes what waits to be written, and ends all calls and watches.
 func (s *Store) Close() error {
+	s.stop()
+	<-s.swept
 	s.denials.close()
 	return s.client.Close()
 }
