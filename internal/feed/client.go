@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
+	"github.com/gabion/gabion/internal/feed/feedpb"
 	"github.com/gabion/gabion/internal/flow"
 	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/policy"
@@ -53,6 +55,11 @@ type ClientConfig struct {
 	// SaveIdentity keeps a renewed identity for the next start.
 	SaveIdentity func(*pki.Identity) error
 	Log          *slog.Logger
+
+	// Open opens a stream; nil is over mutual TLS, to Server.
+	Open func(ctx context.Context) (grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage], error)
+	// Jitter draws a delay below most; nil is at random.
+	Jitter func(most time.Duration) time.Duration
 }
 
 // Delays between attempts to reach a server: the first is short, each further one
@@ -81,6 +88,9 @@ type Client struct {
 
 // NewClient is the host's end; Run connects it.
 func NewClient(c ClientConfig) *Client {
+	if c.Jitter == nil {
+		c.Jitter = rand.N[time.Duration]
+	}
 	return &Client{config: c, incarnation: uuid.NewString(), identity: c.Identity, held: c.Held}
 }
 
@@ -102,24 +112,31 @@ func (c *Client) Run(ctx context.Context) error {
 		if failures == 0 {
 			log.Warn("no stream from the server; the policy in force stays", "server", c.config.Server, "error", err)
 		}
-		sleep(ctx, delay(failures))
+		sleep(ctx, delay(failures, c.config.Jitter))
 		failures++
 	}
 	return nil
 }
 
-func delay(failures int) time.Duration {
+func delay(failures int, jitter func(most time.Duration) time.Duration) time.Duration {
 	most := lastDelay
 	if failures < 6 {
 		most = min(most, firstDelay<<failures)
 	}
-	return most/2 + rand.N(most/2)
+	return most/2 + jitter(most/2)
 }
 
 // connectOnce holds one stream until it ends, and tells whether it ever was in sync.
 func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if c.config.Open != nil {
+		rpc, err := c.config.Open(ctx)
+		if err != nil {
+			return false, err
+		}
+		return c.hold(ctx, rpc)
+	}
 	conn, err := connect(c.config.Server, c.currentIdentity().TLS())
 	if err != nil {
 		return false, err
@@ -129,13 +146,19 @@ func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
 	if err != nil {
 		return false, conn.explain(err)
 	}
+	inSync, err = c.hold(ctx, rpc)
+	return inSync, conn.explain(err)
+}
+
+// hold is in the stream until it ends.
+func (c *Client) hold(ctx context.Context, rpc grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage]) (inSync bool, err error) {
 	s := newStream(c, rpc)
 	defer c.attach(nil)
 	if c.config.Witness != nil {
 		defer c.config.Witness.Watch(flow.None)
 	}
 	err = s.run(ctx)
-	return s.inSync, conn.explain(err)
+	return s.inSync, err
 }
 
 // attach lets the stream be the one that acks and observations go to.

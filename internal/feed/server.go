@@ -165,6 +165,13 @@ func (s *Server) load(epoch string, snapshot Event) {
 	for host := range s.world.Hosts() {
 		s.tracker.forgotten(host, s.base)
 	}
+	// A host that has no instances any more may still enforce those that it had.
+	for _, status := range snapshot.Statuses {
+		s.tracker.forgotten(status.Host, s.base)
+	}
+	for host := range s.sessions {
+		s.tracker.forgotten(host, s.base)
+	}
 	for _, session := range s.sessions {
 		session.resync()
 	}

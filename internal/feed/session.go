@@ -201,6 +201,9 @@ func (s *Server) send(ctx context.Context, stream grpc.BidiStreamingServer[feedp
 			return context.Cause(ctx)
 		}
 		for _, m := range s.take(session) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			if err := stream.Send(m()); err != nil {
 				return err
 			}
