@@ -69,6 +69,7 @@ type enforcer struct {
 	dirty    bool                       // what is in force may differ from state and links
 	owed     bool                       // the server waits for an ack
 	retry    time.Duration
+	due      time.Time // of the next try; zero: none is needed
 
 	mu      sync.Mutex
 	problem error // why the host is not ready; nil if it is
@@ -153,8 +154,8 @@ func (e *enforcer) Run(ctx context.Context) error {
 	tick := time.NewTicker(auditEvery)
 	defer tick.Stop()
 	for {
-		again := time.NewTimer(e.retry)
-		if e.retry == 0 {
+		again := time.NewTimer(time.Until(e.due))
+		if e.due.IsZero() {
 			again.Stop()
 		}
 		select {
@@ -170,7 +171,7 @@ func (e *enforcer) Run(ctx context.Context) error {
 			return nil
 		}
 		again.Stop()
-		if e.state != nil && e.links != nil {
+		if ctx.Err() == nil && e.state != nil && e.links != nil {
 			e.step(ctx)
 		}
 	}
@@ -269,9 +270,10 @@ func (e *enforcer) list() error {
 // thing it waits for, and what failed is tried again.
 func (e *enforcer) settle(err error) {
 	if err == nil {
-		e.dirty, e.retry = false, 0
+		e.dirty, e.retry, e.due = false, 0, time.Time{}
 	} else {
 		e.owed, e.retry = true, min(max(2*e.retry, firstRetry), lastRetry)
+		e.due = time.Now().Add(e.retry)
 	}
 	if was := e.Ready(); err != nil && (was == nil || was.Error() != err.Error()) {
 		e.log.Error("the policy is not in force as it should be; trying again", "revision", e.state.View.Revision, "error", err)
