@@ -7,6 +7,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BUILD_FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 PACKETS     ?= 10000000
 REQUESTS    ?= 50000
+SEEDS       ?= 10000
 PATHS       ?= 1000000
 COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree -count 1 -parallel 8
 
@@ -30,7 +31,7 @@ NODE    := web/node_modules/.package-lock.json
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz mutation api-fuzz api-flood clean
+.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz simulate mutation api-fuzz api-flood clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -93,6 +94,9 @@ api-fuzz: ## REQUESTS (50000) made out of the contract, half of them hostile, to
 
 api-flood: ## PATHS (1000000) that there are not, asked of a real server; its memory before and after
 	@$(GO) test ./test/api -run TestUnknownPathsTakeNoMemory -count 1 -v -timeout 1h -paths $(PATHS)
+
+simulate: ## SEEDS (10000) of a simulated cluster with faults, the first of them SEED if one is given
+	$(GO) test ./internal/agent -run TestSimulatedCluster -count 1 -timeout 2h -simulate.seeds $(SEEDS) $(if $(SEED),-simulate.first $(SEED))
 
 mutation: tools ## As root: plant faults into the eBPF programs, the compiler and the evaluator; fail if the tests miss one
 	$(GO) run ./test/mutation

@@ -102,7 +102,7 @@ func start(t *testing.T, dir string) *bench {
 		acks: make(chan ack, 100), observed: make(chan map[string]bool, 100), host: newHost(), drift: make(chan []string, 1),
 	}
 	var err error
-	if b.Enforcer, err = agent.NewEnforcer(dir, b, b.host, b); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if b.Enforcer, err = agent.NewEnforcer("hv1", dir, b, b.host, b); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Logf("state file: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -19,9 +19,9 @@ var PinsOf = pinsOf
 // Enforcer is the loop of an agent, with what it stands on given by a test.
 type Enforcer struct{ *enforcer }
 
-// NewEnforcer makes an enforcer that begins with what is in the state directory.
-func NewEnforcer(dir string, d Datapath, h Host, s Server) (Enforcer, error) {
-	states := stateFile{path: filepath.Join(dir, stateFileName), host: "hv1"}
+// NewEnforcer makes a host's enforcer that begins with what is in the state directory.
+func NewEnforcer(host, dir string, d Datapath, h Host, s Server) (Enforcer, error) {
+	states := stateFile{path: filepath.Join(dir, stateFileName), host: host}
 	state, err := states.load()
 	e := newEnforcer(d, h, states, state, slog.New(slog.DiscardHandler))
 	e.server = s

@@ -78,7 +78,7 @@ func withKernel(t *testing.T, script func(e agent.Enforcer, r *real)) {
 		t.Fatal(err)
 	}
 	defer r.host.Close()
-	e, _ := agent.NewEnforcer(t.TempDir(), r, r.host, r)
+	e, _ := agent.NewEnforcer("hv1", t.TempDir(), r, r.host, r)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer cancel()

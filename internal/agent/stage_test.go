@@ -76,7 +76,7 @@ func onStage(t *testing.T, c stageConfig, script func(s *stage)) {
 	if c.beltless {
 		h = beltless{s.host}
 	}
-	e, _ := agent.NewEnforcer(t.TempDir(), r, h, r)
+	e, _ := agent.NewEnforcer("hv1", t.TempDir(), r, h, r)
 	ctx, cancel := context.WithCancel(context.Background())
 	var beside sync.WaitGroup
 	defer beside.Wait()
