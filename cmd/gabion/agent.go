@@ -20,7 +20,8 @@ func newAgentCommand(a *app) *cobra.Command {
 		Long: `Run the agent of a hypervisor: it enforces the policy on its instances' interfaces.
 
 It joins with a token once and keeps what it needs in its state directory. What is
-in force stays so without it, and without the server. It needs root.`,
+in force stays so without it, and without the server. It runs as root with
+CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN, and needs nothing else.`,
 		Example: `  gabion host token hv1 > token      # where the credentials are
   gabion agent --server 192.0.2.10:8444 --token-file token --state-dir /var/lib/gabion-agent`,
 		Args: arguments(),

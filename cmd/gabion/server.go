@@ -20,7 +20,8 @@ func newServerCommand(a *app) *cobra.Command {
 		Long: `Run the server: the API, the policy and the agents' stream.
 
 At its first start it makes its own certificate authority and an operator's key,
-and writes ca.pem and admin.env into its data directory.`,
+and writes ca.pem and admin.env into its data directory. It needs no privilege.
+SIGHUP takes over the files of --tls-cert at once.`,
 		Example: `  gabion server --data-dir /var/lib/gabion --listen 192.0.2.10:8443 --agent-listen 192.0.2.10:8444
   source /var/lib/gabion/admin.env`,
 		Args: arguments(),

@@ -60,7 +60,7 @@ func OpenCA(dir string) (*CA, error) {
 // what a crash in the first start leaves: nobody trusts it yet, so it is used.
 // A certificate without its key is a loss that a new key would only hide.
 func openKey(path, certPath string) (*ecdsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(certPath); err == nil {
 			return nil, fmt.Errorf("read key of authority: %s is missing beside %s; restore it from a backup", path, certPath)

@@ -99,7 +99,7 @@ func readKey(path string) ([]byte, error) {
 		return nil, err
 	}
 	if mode := info.Mode().Perm(); mode&0o037 != 0 {
-		return nil, fmt.Errorf("its mode %04o lets others than its owner and group have it: chmod 0640 %s, and make a new key if somebody may have read this one", mode, path)
+		return nil, fmt.Errorf("its mode %04o lets others than its owner and group have it: chmod 0600 %s, and make a new key if somebody may have read this one", mode, path)
 	}
 	return os.ReadFile(path)
 }

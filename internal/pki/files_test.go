@@ -187,6 +187,29 @@ func TestKeyForItsGroupIsAccepted(t *testing.T) {
 	}
 }
 
+// Keys of our own are refused like given ones when others can read them.
+func TestOwnKeysThatOthersCanRead(t *testing.T) {
+	dir := t.TempDir()
+	ca := openCA(t, dir)
+	leaf(t, ca, dir, "127.0.0.1:1")
+	if err := identity(t, ca, "hv1").Save(filepath.Join(dir, "identity.pem")); err != nil {
+		t.Fatal(err)
+	}
+	for file, open := range map[string]func() error{
+		"ca.key":       func() error { _, err := pki.OpenCA(dir); return err },
+		"server.key":   func() error { _, err := ca.ServerCertificate(dir, "127.0.0.1:1"); return err },
+		"identity.pem": func() error { _, err := pki.LoadIdentity(filepath.Join(dir, "identity.pem")); return err },
+	} {
+		if err := open(); err != nil {
+			t.Errorf("%s as it was made: %v", file, err)
+		}
+		chmod(t, filepath.Join(dir, file), 0o644)
+		if err := open(); err == nil || !strings.Contains(err.Error(), "chmod") {
+			t.Errorf("%s for everybody: got %v", file, err)
+		}
+	}
+}
+
 func remove(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {

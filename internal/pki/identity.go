@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/gabion/gabion/internal/atomicfile"
 )
@@ -63,7 +62,7 @@ func newIdentity(key *ecdsa.PrivateKey, cert, ca *x509.Certificate) (*Identity, 
 // LoadIdentity reads the identity in the file at path; the error is an
 // fs.ErrNotExist where there is none.
 func LoadIdentity(path string) (*Identity, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if err != nil {
 		return nil, fmt.Errorf("read identity: %w", err)
 	}

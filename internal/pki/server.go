@@ -58,9 +58,9 @@ func (ca *CA) ServerCertificate(dir string, listen ...string) (*ServerCertificat
 // openServerKey loads the server's key. Unlike the authority's it is replaced
 // without regret when it is gone or damaged: everybody trusts the authority.
 func openServerKey(path string) (*ecdsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read key of server: %w", err)
+		return nil, fmt.Errorf("read key of server %s: %w", path, err)
 	}
 	if _, key, err := decode(data); err == nil && key != nil {
 		return key, nil

@@ -246,3 +246,37 @@ func TestOneAddressLeavesRoomForOthers(t *testing.T) {
 		}
 	}
 }
+
+// However many addresses come, there is an end; what is open goes on.
+func TestAllConnectionsAreBounded(t *testing.T) {
+	c := configure(t)
+	c.Limits = short()
+	c.Limits.Header, c.Limits.Idle, c.Limits.Connections = time.Hour, time.Hour, 3
+	s, end := run(t, c)
+	defer end()
+	var open []net.Conn
+	for _, from := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		open = append(open, secure(t, dial(t, s.Addr(), from)))
+	}
+	cut(t, dial(t, s.Addr(), "127.0.0.4"))
+	secure(t, dial(t, s.AgentAddr(), "127.0.0.4")).Close() // the agents have room of their own
+	for _, conn := range open {
+		if got := answer(t, conn, health); got != http.StatusOK {
+			t.Errorf("one that was open: %d", got)
+		}
+	}
+}
+
+func TestWhomAConnectionCountsFor(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7":        "192.0.2.7/32",
+		"::ffff:192.0.2.7": "192.0.2.7/32",
+		"2001:db8::1":      "2001:db8::/64",
+		"2001:db8:0:0:9::": "2001:db8::/64",
+		"2001:db8:0:1::1":  "2001:db8:0:1::/64",
+	} {
+		if got := server.SourceOf(&net.TCPAddr{IP: net.ParseIP(address)}).String(); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
+		}
+	}
+}

@@ -165,7 +165,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 			if err := os.Chmod(c.TLSKey, 0o604); err != nil {
 				t.Fatal(err)
 			}
-		}, "chmod 0640"},
+		}, "chmod 0600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := configure(t)

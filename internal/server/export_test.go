@@ -5,5 +5,8 @@ import "time"
 // Reachable is the address that admin.env names.
 var Reachable = reachable
 
+// SourceOf is whom a connection is counted for.
+var SourceOf = sourceOf
+
 // CheckFilesEvery sets how often given files are read again. Call it before Run.
 func (s *Server) CheckFilesEvery(d time.Duration) { s.filesCheck = d }
