@@ -389,7 +389,9 @@ func (r *replica) RenewHost(context.Context, string, [32]byte, [32]byte) error {
 	return gabion.Forbidden("certificates of a simulation do not end")
 }
 
-// Counters and SaveCounters are what nothing here looks at.
+// Counters, HostCounters and SaveCounters are for what nothing here looks at.
 func (r *replica) Counters(context.Context) (map[string][]byte, error) { return nil, nil }
+
+func (r *replica) HostCounters(context.Context, string) ([]byte, error) { return nil, nil }
 
 func (r *replica) SaveCounters(context.Context, string, []byte) error { return nil }
