@@ -162,6 +162,10 @@ func (w *programs) scenes() []scene {
 	est := func(frame []byte, ports int) *ebpf.Program {
 		return w.varied(w.objects.ToInstance, variation{frame: frame, ports: ports, members: 1})
 	}
+	sentEst, sentSyn := ip4(guest, member(0), protoTCP, tcp(22, 0, ack), padded(8)), ip4(guest, member(0), protoTCP, tcp(22, 0, syn), padded(8))
+	sent := func(frame []byte, ports int) *ebpf.Program {
+		return w.varied(w.objects.FromInstance, variation{frame: frame, ports: ports, members: 1, sent: true})
+	}
 	fresh := func(frame []byte, members int) *ebpf.Program {
 		return w.varied(w.objects.ToInstance, variation{frame: frame, ports: 1 << 16, members: members})
 	}
@@ -177,7 +181,15 @@ func (w *programs) scenes() []scene {
 			name: "established, 4096 flows, IPv6", against: "established, 4096 flows",
 			nic: owned(manyRules, manyMembers), frame: est6, run: est(est6, 4096), want: gabion.PassFlow,
 		},
+		{
+			name: "established, 4096 flows, sent", against: "established, 4096 flows",
+			nic: owned(oneRule, fewMembers), frame: sentEst, run: sent(sentEst, 4096), want: gabion.PassFlow,
+		},
 		{name: "new flow", nic: owned(oneRule, fewMembers), frame: syn4, run: fresh(syn4, 1), want: gabion.PassRule},
+		{
+			name: "new flow, sent", against: "new flow",
+			nic: owned(oneRule, fewMembers), frame: sentSyn, run: sent(sentSyn, 1<<16), want: gabion.PassEgressOpen,
+		},
 		{
 			name: "new flow, 10,000 rules", against: "new flow",
 			nic: owned(manyRules, fewMembers), frame: syn4, run: fresh(syn4, 1), want: gabion.PassRule,
@@ -296,8 +308,9 @@ func (w *programs) monotonic() time.Duration {
 // variation says what differs between frames that are otherwise the same.
 type variation struct {
 	frame   []byte
-	ports   int // source ports, from 0 on; a power of two
-	members int // sources, from the first member on
+	ports   int  // source ports, from 0 on; a power of two
+	members int  // sources, from the first member on
+	sent    bool // by the instance: destinations, and their ports
 }
 
 // varied is a program that varies the frame before it tail-calls the program in question.
@@ -314,9 +327,13 @@ func (w *programs) varied(p *ebpf.Program, v variation) *ebpf.Program {
 	if binary.BigEndian.Uint16(v.frame[12:]) == typeIPv6 {
 		address, port = header+8+12, header+40
 	}
+	at := ebpf.AttachTCXEgress
+	if v.sent {
+		address, port, at = address+4, port+2, ebpf.AttachTCXIngress // IPv4 only
+	}
 	state := int16(len(v.frame) - 4)
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.SchedCLS, AttachType: ebpf.AttachTCXEgress, License: "GPL",
+		Type: ebpf.SchedCLS, AttachType: at, License: "GPL",
 		Instructions: asm.Instructions{
 			asm.Mov.Reg(asm.R6, asm.R1),
 			asm.LoadMem(asm.R7, asm.R6, 76, asm.Word), // data

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -88,6 +89,33 @@ func TestWhatDoesNotSettleStaysAsItWas(t *testing.T) {
 	w.gets(c.says(ack, 1001, 5001, 100), gabion.DropTableFull)
 	if after := w.flow(key); after != before {
 		t.Errorf("flow was %+v, is %+v", before, after)
+	}
+}
+
+// TestHalfOpenFlowsGiveWayToLaterOnes holds that a flood of what nobody answers
+// is forgotten by age, and what came last is not.
+func TestHalfOpenFlowsGiveWayToLaterOnes(t *testing.T) {
+	w := newOrdinary(t)
+	const start, flood, some = 1000, 20_000, 500
+	for port := range uint16(flood) {
+		if port%100 == 0 {
+			w.sleep(2 * time.Millisecond)
+		}
+		w.sends(ip4(guest, stranger, protoUDP, udp(start+port, 9)), gabion.PassEgressOpen)
+	}
+	remembered := func(port uint16) int {
+		if w.run(gabion.Ingress, ip4(stranger, guest, protoUDP, udp(9, start+port))).reason == gabion.PassFlow {
+			return 1
+		}
+		return 0
+	}
+	first, last := 0, 0
+	for port := range uint16(some) {
+		first += remembered(port)
+		last += remembered(flood - 1 - port)
+	}
+	if last != some || first > some/100 {
+		t.Errorf("of %d each, the first %d and the last %d are remembered", some, first, last)
 	}
 }
 
