@@ -88,8 +88,25 @@ func (c checker) object(path string, shape reflect.Type, depth int) error {
 			return err
 		}
 	}
-	_, err := c.Token()
-	return syntaxError(err)
+	if _, err := c.Token(); err != nil {
+		return syntaxError(err)
+	}
+	return c.complete(path, seen, shape)
+}
+
+// complete holds that an object of ours has what the contract requires of it: the
+// fields that the generated types never leave out.
+func (c checker) complete(path string, seen map[string]bool, shape reflect.Type) error {
+	if !c.strict || shape == nil || shape.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range shape.NumField() {
+		name, _, optional := strings.Cut(shape.Field(i).Tag.Get("json"), ",")
+		if name != "" && !optional && !seen[name] {
+			return gabion.Invalid(strings.TrimPrefix(path+"."+name, "."), "is missing; give it")
+		}
+	}
+	return nil
 }
 
 var timeType = reflect.TypeFor[time.Time]()

@@ -56,6 +56,9 @@ var hostilities = []malformed{
 	{"POST", rules, ingress(`"protocol":"tcp","security-group":{"ID":"{web}"}`), 400, "security-group.ID: is written id"},
 	{"POST", explain, `{"from":"192.0.2.1","to":"192.0.2.2","protocol":"tcp","port":null}`, 400, "port: is null"},
 
+	{"POST", explain, `{"from":"192.0.2.1","to":"192.0.2.2","protocol":"icmp","icmp":{"code":3}}`, 400, "icmp.type: is missing"},
+	{"POST", batch, `{"rules":[` + ingress(`"network":"0.0.0.0/0"`) + `]}`, 400, "rules[0].protocol: is missing"},
+
 	// Ids and paths that are none.
 	{"GET", "/security-group/{web}/", ``, 404, "path"},
 	{"GET", "//security-group", ``, 404, "path"},
@@ -112,7 +115,7 @@ var hostilities = []malformed{
 	{"GET", "/audit?log={org}", ``, 400, "log:"},
 
 	// Organizations.
-	{"POST", organizations, `{}`, 400, "name: is empty"},
+	{"POST", organizations, `{}`, 400, "name: is missing"},
 	{"POST", organizations, `{"name":"` + long256 + `"}`, 400, "name: has 256 characters"},
 	{"POST", organizations, `{"name":"a\u0007"}`, 400, "name: has the control character"},
 	{"POST", organizations, `{"name":"default"}`, 409, `there is an organization "default"`},
@@ -141,8 +144,8 @@ var hostilities = []malformed{
 	{"POST", "/organization/{gone}/api-key", `{"name":"k","scopes":["read"]}`, 404, "organization"},
 
 	// Keys.
-	{"POST", keys, `{}`, 400, "name: is empty"},
-	{"POST", keys, `{"name":"k"}`, 400, "scopes: is empty"},
+	{"POST", keys, `{}`, 400, "name: is missing"},
+	{"POST", keys, `{"name":"k"}`, 400, "scopes: is missing"},
 	{"POST", keys, `{"name":"k","scopes":[]}`, 400, "scopes: is empty"},
 	{"POST", keys, `{"name":"k","scopes":null}`, 400, "scopes: is null"},
 	{"POST", keys, `{"name":"k","scopes":["all"]}`, 400, "scopes[0]:"},

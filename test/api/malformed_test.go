@@ -203,7 +203,7 @@ var malformations = []malformed{
 	{"POST", rules, ingress(`"protocol":"TCP","network":"192.0.2.0/24","start-port":22,"end-port":22,"description":"other"`), 409, "{rule}"},
 
 	// Several rules at once.
-	{"POST", batch, `{}`, 400, "rules: are 0"},
+	{"POST", batch, `{}`, 400, "rules: is missing"},
 	{"POST", batch, `{"rules":[]}`, 400, "rules: are 0"},
 	{"POST", batch, `{"rules":{}}`, 400, "rules: is an object"},
 	{"POST", batch, `{"rules":[null]}`, 400, "rules[0]: is null"},
@@ -278,7 +278,7 @@ var malformations = []malformed{
 	{"POST", "/host-token", `{"host":"hv1","lifetime":"1y"}`, 400, "lifetime: is not a field"},
 
 	// Explanations.
-	{"POST", explain, `{}`, 400, "protocol:"},
+	{"POST", explain, `{}`, 400, "from: is missing"},
 	{"POST", explain, `{"from":"192.0.2.1","to":"i1","protocol":"tcp"}`, 400, "port: is missing"},
 	{"POST", explain, `{"from":"192.0.2.1","to":"192.0.2.2","protocol":"tcp","port":65536}`, 400, "port: 65536 is out of range"},
 	{"POST", explain, `{"from":"192.0.2.1","to":"192.0.2.2","protocol":"gre","port":1}`, 400, "port: gre has no ports"},
