@@ -162,13 +162,22 @@ func TestOneOperatorStays(t *testing.T) {
 	must(t, only(w.DeleteKey(ctx, w.org, ended.ID)))
 
 	w.key(gabion.Key{Organization: acme, Name: "theirs", Operator: true})
-	must(t, only(w.DeleteKey(ctx, w.org, first.ID)))
-	refused(t, only(w.DeleteOrganization(ctx, acme)), gabion.CodeConflict, "operator")
-	org, none, err := w.Bootstrap(ctx)
-	must(t, err)
-	if org != w.org || none.ID != "" {
-		t.Errorf("got %s, %+v", org, none)
+	bootstrapped := func(want gabion.Key) {
+		t.Helper()
+		org, key, err := w.Bootstrap(ctx)
+		must(t, err)
+		if diff := cmp.Diff(want, key); diff != "" || org != w.org {
+			t.Errorf("got organization %s, %s", org, diff)
+		}
 	}
+	bootstrapped(first)
+	next, err := w.RotateKey(ctx, w.org, first.ID, time.Now())
+	must(t, err)
+	bootstrapped(gabion.Key{}) // what it was born with has expired
+	must(t, only(w.DeleteKey(ctx, w.org, first.ID)))
+	bootstrapped(gabion.Key{})
+	must(t, only(w.DeleteKey(ctx, w.org, next.ID)))
+	refused(t, only(w.DeleteOrganization(ctx, acme)), gabion.CodeConflict, "operator")
 	w.key(gabion.Key{Organization: w.org, Name: "ours", Operator: true})
 	must(t, only(w.DeleteOrganization(ctx, acme)))
 }

@@ -30,7 +30,7 @@ func decodeBootstrap(kv *mvccpb.KeyValue) (bootstrapRecord, error) {
 // Bootstrap makes what a store is born with: its epoch, the organization
 // "default" with its default group, and an operator's API key. It returns the
 // organization's id and the key, also when they were made before; no key if that
-// was deleted since.
+// was deleted since, or has expired.
 func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err error) {
 	var made bootstrapRecord
 	_, err = s.transact(ctx, "bootstrap the store", func(t *txn) error {
@@ -54,8 +54,8 @@ func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err 
 		return "", gabion.Key{}, err
 	}
 	key, err = s.Key(ctx, made.Key)
-	if gabion.CodeOf(err) == gabion.CodeNotFound {
-		err = nil
+	if err != nil && gabion.CodeOf(err) == gabion.CodeNotFound || key.Expired(now()) {
+		return made.Organization, gabion.Key{}, nil
 	}
 	return made.Organization, key, err
 }
