@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -232,6 +234,14 @@ func dial(t testing.TB, addr string, config *tls.Config) *grpc.ClientConn {
 
 func hello(epoch string, revision int64) *feedpb.AgentMessage {
 	return &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Hello{Hello: &feedpb.Hello{StoreEpoch: epoch, Revision: revision}}}
+}
+
+// greet says hello. A server that has ended the stream already says why to who receives.
+func greet(t testing.TB, stream grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage]) {
+	t.Helper()
+	if err := stream.Send(hello("", 0)); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
 }
 
 func ack(epoch string, revision int64) *feedpb.AgentMessage {

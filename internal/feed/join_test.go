@@ -203,9 +203,7 @@ func TestCertificateOfAnEarlierJoinOpensNothing(t *testing.T) {
 	own := join()
 
 	stream := rawStream(t, z, stolen)
-	if err := stream.Send(hello("", 0)); err != nil {
-		t.Fatal(err)
-	}
+	greet(t, stream)
 	if m, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("sync: got %v, %v; want it forbidden", m, err)
 	}

@@ -47,9 +47,7 @@ func TestDeletedHostIsTurnedAway(t *testing.T) {
 		t.Errorf("the stream ended with %v, want it forbidden", err)
 	}
 	again := rawStream(t, z, identity(t, z.ca, "hv1"))
-	if err := again.Send(hello("", 0)); err != nil {
-		t.Fatal(err)
-	}
+	greet(t, again)
 	for {
 		if _, err := again.Recv(); err != nil {
 			if status.Code(err) != codes.PermissionDenied {
