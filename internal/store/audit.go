@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -104,17 +105,17 @@ func (s *Store) Audit(ctx context.Context, log string, before int64, limit int) 
 	}
 	if before == 0 {
 		s.denials.flush(ctx) // so that nobody misses what he has just seen refused
-		kv, err := s.get(ctx, auditHeadKey(log))
-		if err != nil {
-			return nil, err
-		}
-		head, err := decodeHead(kv)
-		if err != nil {
-			return nil, err
-		}
-		before = head.Sequence + 1
+		before = math.MaxInt64
 	}
-	return s.auditPage(ctx, log, before, limit)
+	kv, err := s.get(ctx, auditHeadKey(log))
+	if err != nil {
+		return nil, err
+	}
+	head, err := decodeHead(kv)
+	if err != nil {
+		return nil, err
+	}
+	return s.auditPage(ctx, log, min(before, head.Sequence+1), limit)
 }
 
 // auditPage finds the page by its keys: there is no gap between them.
