@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -83,6 +84,9 @@ func (t *txn) record(log string, entries ...gabion.AuditEntry) error {
 		return err
 	}
 	for _, e := range entries {
+		for _, text := range []*string{&e.Request, &e.Key, &e.KeyName, &e.Remote, &e.Action, &e.Subject, &e.Message} {
+			*text = shortened(*text)
+		}
 		e.Sequence, e.Log = head.Sequence+1, log
 		content, err := json.Marshal(e)
 		if err != nil {
@@ -95,6 +99,16 @@ func (t *txn) record(log string, entries ...gabion.AuditEntry) error {
 		head = auditHead{Sequence: e.Sequence, Hash: hash}
 	}
 	return t.put(auditHeadKey(log), head)
+}
+
+// mostText is how many bytes a record has for a text: some are what a stranger sent.
+const mostText = 1024
+
+func shortened(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostText], "") + "…"
 }
 
 // Audit is a page of a log, newest first, of records before the sequence number; 0:
