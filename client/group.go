@@ -61,6 +61,12 @@ func (c *Client) AddRules(ctx context.Context, group string, rules []rest.AddRul
 	return decode[rest.Operation](c.rest.AddRulesToSecurityGroup(ctx, group, rest.AddRulesRequest{Rules: rules}))
 }
 
+// ReplaceRules makes the group's rules those given, in one step. Rules that it has
+// already are kept, with their ids.
+func (c *Client) ReplaceRules(ctx context.Context, group string, rules []rest.AddRuleRequest) (rest.Operation, error) {
+	return decode[rest.Operation](c.rest.ReplaceRulesOfSecurityGroup(ctx, group, rest.ReplaceRulesRequest{Rules: rules}))
+}
+
 // DeleteRule deletes a rule of a group.
 func (c *Client) DeleteRule(ctx context.Context, group, rule string) (rest.Operation, error) {
 	return decode[rest.Operation](c.rest.DeleteRuleFromSecurityGroup(ctx, group, rule))

@@ -57,6 +57,16 @@ func hostNames(ctx context.Context, c *client.Client) ([]string, error) {
 	return collect(all, func(h rest.Host) string { return h.Name }), err
 }
 
+func keyNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.Keys(ctx)
+	return collect(all, func(k rest.APIKey) string { return k.Key }), err
+}
+
+func organizationNames(ctx context.Context, c *client.Client) ([]string, error) {
+	all, err := c.Organizations(ctx)
+	return collect(all, func(o rest.Organization) string { return o.Name }), err
+}
+
 func templateNames(ctx context.Context, c *client.Client) ([]string, error) {
 	all, err := c.TemplateRules(ctx)
 	return collect(all, func(t rest.TemplateRule) string { return t.Name }), err

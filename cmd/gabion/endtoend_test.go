@@ -147,6 +147,29 @@ func TestSessionWithARealServer(t *testing.T) {
 			{"operation show 0b000000-0000-4000-8000-000000000000", 1, "not found"},
 		})
 	})
+	t.Run("people", func(t *testing.T) {
+		play(t, environment, []step{
+			{"organization list", 0, "default"},
+			{"organization create acme --host hv1 --max-groups 2", 0, "organization acme created"},
+			{"organization create acme", 1, "acme"},
+			{"organization update acme --max-keys 2", 0, "organization acme changed"},
+			{"organization list", 0, "≤ 2"},
+			{"organization quotas", 0, "api-key"},
+			{"key create boss --scope admin --organization acme", 0, "export EXOSCALE_API_SECRET="},
+			{"key create ci --scope rules --expires-in 876000h", 0, "export EXOSCALE_API_KEY=EXO"}, // the test's clock is behind
+			{"key create ci2 --scope everything", 1, "is not a scope"},
+			{"key rotate ci --overlap 1m", 0, "export EXOSCALE_API_SECRET="},
+			{"key list", 0, "rules"},
+			{"rule add app --template rdp --from-my-ip", 0, "from 127.0.0.1/32"},
+			{"audit list", 0, "create-security-group"},
+			{"audit list --installation", 0, "create-organization"},
+			{"audit verify", 0, "unbroken since"},
+			{"audit verify --installation", 0, "unbroken since"},
+			{"audit verify --head 1:abc", 1, "does not hold 1:abc any more"},
+			{"organization delete acme", 0, "organization acme deleted"},
+		})
+	})
+	t.Run("files", func(t *testing.T) { appliesWhatItExported(t, environment) })
 	t.Run("as JSON", func(t *testing.T) { everythingIsJSON(t, environment) })
 	t.Run("with wrong credentials", func(t *testing.T) {
 		environment["EXOSCALE_API_SECRET"] = "wrong"
@@ -158,6 +181,7 @@ func TestSessionWithARealServer(t *testing.T) {
 
 func everythingIsJSON(t *testing.T, environment map[string]string) {
 	for _, command := range []string{
+		"key list", "organization list", "organization quotas", "audit list",
 		"group list", "group show db", "group usage db", "rule list db", "rule templates", "instance list", "host list",
 	} {
 		got := runWith(environment, append(strings.Fields(command), "-o", "json")...)
@@ -165,4 +189,21 @@ func everythingIsJSON(t *testing.T, environment map[string]string) {
 			t.Errorf("gabion %s -o json: exit %d, %s%s", command, got.code, got.stdout, got.stderr)
 		}
 	}
+}
+
+// appliesWhatItExported takes a group out, loses a rule of it, and gets it back.
+func appliesWhatItExported(t *testing.T, environment map[string]string) {
+	file := filepath.Join(t.TempDir(), "app.yaml")
+	export := runWith(environment, "group", "export", "app", "db")
+	if err := os.WriteFile(file, []byte(export.stdout), 0o600); err != nil || export.code != 0 {
+		t.Fatalf("export: %+v, %v", export, err)
+	}
+	play(t, environment, []step{
+		{"apply " + file, 0, "app: nothing to change\ndb: nothing to change"},
+		{"rule add app --template rdp --from 192.0.2.0/24", 0, "2 rules added to app"},
+		{"apply " + file + " --dry-run", 0, "  - ingress tcp 3389 from 192.0.2.0/24"},
+		{"rule list app", 0, "tcp 3389"},
+		{"apply " + file, 0, "2 rules deleted; enforced"},
+		{"apply " + file, 0, "app: nothing to change"},
+	})
 }

@@ -16,6 +16,7 @@ func newGroupCommand(a *app) *cobra.Command {
 		a.reads(newGroupListCommand(a)),
 		a.reads(a.completes(newGroupShowCommand(a), groupNames)),
 		a.reads(a.completes(newGroupUsageCommand(a), groupNames)),
+		newGroupExportCommand(a),
 		a.changes(newGroupCreateCommand(a)),
 		a.changes(a.completes(newGroupRenameCommand(a), groupNames)),
 		a.changes(a.completes(newGroupDeleteCommand(a), groupNames)),

@@ -21,6 +21,7 @@ type instanceFlags struct {
 	addresses  []string // one list, with commas, for each interface
 	groups     []string
 	labels     map[string]string
+	managed    bool
 }
 
 func newInstanceCreateCommand(a *app) *cobra.Command {
@@ -35,7 +36,8 @@ first of each belong together, then the second, and so on.`,
 		Example: `  gabion instance create web1 --host hv1 --interface vnet0 --mac 52:54:00:12:34:56 --ip 192.0.2.21,2001:db8::21 --group web
   gabion instance create gw --host hv1 --group common --group gateway \
     --interface vnet1 --mac 52:54:00:00:00:01 --ip 192.0.2.22 \
-    --interface vnet2 --mac 52:54:00:00:00:02 --ip 10.0.0.1`,
+    --interface vnet2 --mac 52:54:00:00:00:02 --ip 10.0.0.1
+  gabion instance create db1 --host hv1 --managed --interface tap3 --mac 52:54:00:00:00:03 --ip 10.0.0.3`,
 		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.createInstance(cmd.Context(), args[0], flags) },
 	}
@@ -45,6 +47,7 @@ first of each belong together, then the second, and so on.`,
 	f.StringArrayVar(&flags.interfaces, "interface", nil, "`NAME` of an interface on that host, such as vnet0")
 	f.StringArrayVar(&flags.macs, "mac", nil, "`ADDRESS` Ethernet address of that interface")
 	f.StringArrayVar(&flags.addresses, "ip", nil, "`ADDRESSES` of that interface, IPv4 and IPv6, separated by commas")
+	f.BoolVar(&flags.managed, "managed", false, "the agent makes the interfaces (taps): they are filtered before their first frame")
 	f.StringSliceVar(&flags.groups, "group", nil, "`GROUP` that it belongs to; repeat for several; without it the primary group")
 	f.StringToStringVar(&flags.labels, "label", nil, "`KEY=VALUE` to find it by; repeat for several")
 	a.completesFlag(cmd, "group", groupNames)
@@ -102,6 +105,8 @@ func (f *instanceFlags) parseInterfaces() ([]rest.InterfaceRequest, error) {
 	switch {
 	case len(f.macs) != n:
 		return nil, usagef("%s, but %s; give --interface, --mac and --ip once for each interface", count(n, "--interface"), count(len(f.macs), "--mac"))
+	case n == 0 && f.managed:
+		return nil, usagef("--interface is missing; say how the agent shall call the tap")
 	case n > 0 && f.host == "":
 		return nil, usagef("--host is missing; an interface is on a host")
 	case len(f.addresses) != n && n != 1:
@@ -117,7 +122,7 @@ func (f *instanceFlags) parseInterfaces() ([]rest.InterfaceRequest, error) {
 		if err != nil {
 			return nil, err
 		}
-		interfaces[i] = rest.InterfaceRequest{Name: f.interfaces[i], MAC: f.macs[i], IPv4: v4, IPv6: v6}
+		interfaces[i] = rest.InterfaceRequest{Name: f.interfaces[i], MAC: f.macs[i], IPv4: v4, IPv6: v6, Managed: f.managed}
 	}
 	return interfaces, nil
 }

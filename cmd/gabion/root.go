@@ -10,6 +10,7 @@ import (
 const (
 	groupWalls    = "walls"
 	groupMachines = "machines"
+	groupPeople   = "people"
 	groupServices = "services"
 	groupOther    = "other"
 )
@@ -36,17 +37,22 @@ until the first egress rule.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupWalls, Title: "Who may reach whom:"},
 		&cobra.Group{ID: groupMachines, Title: "Where it holds:"},
+		&cobra.Group{ID: groupPeople, Title: "Who may do what:"},
 		&cobra.Group{ID: groupServices, Title: "What you run:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.AddCommand(
 		newGroupCommand(a),
 		newRuleCommand(a),
+		newApplyCommand(a),
 		newExplainCommand(a),
 		newFlowsCommand(a),
 		newOperationCommand(a),
 		newInstanceCommand(a),
 		newHostCommand(a),
+		newKeyCommand(a),
+		newOrganizationCommand(a),
+		newAuditCommand(a),
 		newServerCommand(a),
 		newAgentCommand(a),
 		newVersionCommand(a),

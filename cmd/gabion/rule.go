@@ -89,6 +89,7 @@ Rules only ever allow. --from lets peers reach the group's members, --to lets th
 members reach peers. The first egress rule closes all other egress.`,
 		Example: `  gabion rule add web --template ssh                                   # from everyone
   gabion rule add web --template ssh --from 203.0.113.0/24
+  gabion rule add web --template ssh --from-my-ip
   gabion rule add web --protocol tcp --port 80,443,8000-8100 --from 0.0.0.0/0
   gabion rule add db  --protocol tcp --port 5432 --from app            # a group: follows its members
   gabion rule add app --protocol tcp --port 5432 --to db               # egress
@@ -118,6 +119,9 @@ func (a *app) addRules(ctx context.Context, wanted string, flags *ruleFlags) err
 	}
 	g, err := groups.find(all, wanted)
 	if err != nil {
+		return err
+	}
+	if err := flags.addMyIP(ctx, c); err != nil {
 		return err
 	}
 	requests, err := flags.requests(ctx, c, all)

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/client/rest"
 )
 
@@ -22,6 +25,7 @@ type ruleFlags struct {
 	icmpType, icmpCode int
 	from, to           []string
 	fromGroup, toGroup []string
+	fromMyIP           bool
 	template           string
 	description        string
 	set                func(flag string) bool // whether the user gave the flag
@@ -33,6 +37,7 @@ func (f *ruleFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.protocol, "protocol", "", "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
 	flags.StringSliceVar(&f.ports, "port", nil, "`PORTS` 22, 8000-8100, or several as in 80,443; without it all")
 	flags.StringSliceVar(&f.from, "from", nil, "`NETWORK|GROUP` that may reach the members (ingress); repeat for several")
+	flags.BoolVar(&f.fromMyIP, "from-my-ip", false, "like --from with this machine's address as the server sees it")
 	flags.StringSliceVar(&f.to, "to", nil, "`NETWORK|GROUP` that the members may reach (egress); repeat for several")
 	flags.StringSliceVar(&f.fromGroup, "from-group", nil, "`GROUP` like --from, for a group whose name looks like a network")
 	flags.StringSliceVar(&f.toGroup, "to-group", nil, "`GROUP` like --to, for a group whose name looks like a network")
@@ -77,7 +82,7 @@ func (f *ruleFlags) checkTraffic() error {
 }
 
 func (f *ruleFlags) checkDirection() error {
-	in, out := f.set("from") || f.set("from-group"), f.set("to") || f.set("to-group")
+	in, out := f.isFrom(), f.set("to") || f.set("to-group")
 	direction, err := gabion.ParseDirection(f.direction)
 	switch {
 	case in && out:
@@ -96,12 +101,34 @@ func (f *ruleFlags) checkDirection() error {
 	return usagef("--from is missing; give a network (0.0.0.0/0 is everyone on IPv4), a group, or --to for egress")
 }
 
+// isFrom tells whether a flag says who may reach the members.
+func (f *ruleFlags) isFrom() bool {
+	return f.set("from") || f.set("from-group") || f.fromMyIP
+}
+
+// addMyIP adds this machine's address, as the server sees it, to --from.
+func (f *ruleFlags) addMyIP(ctx context.Context, c *client.Client) error {
+	if !f.fromMyIP {
+		return nil
+	}
+	session, err := c.Session(ctx)
+	if err != nil {
+		return err
+	}
+	address, err := netip.ParseAddr(session.Address)
+	if err != nil {
+		return errors.New("the server does not say from which address it is asked; give --from")
+	}
+	f.from = append(f.from, netip.PrefixFrom(address, address.BitLen()).String())
+	return nil
+}
+
 // isEgress tells whether the flags ask for egress, and whether they ask at all.
 func (f *ruleFlags) isEgress() (egress, asked bool) {
 	switch {
 	case f.set("to") || f.set("to-group") || strings.EqualFold(f.direction, "egress"):
 		return true, true
-	case f.set("from") || f.set("from-group") || f.direction != "":
+	case f.isFrom() || f.direction != "":
 		return false, true
 	}
 	return false, false

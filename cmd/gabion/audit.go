@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/client"
+	"github.com/gabion/gabion/client/rest"
+)
+
+// auditPage is how many records one call asks for: what the API gives at most.
+const auditPage = 1000
+
+func newAuditCommand(a *app) *cobra.Command {
+	return noun(groupPeople, "audit", "Audit log: who did what, from where",
+		a.reads(newAuditListCommand(a)),
+		newAuditVerifyCommand(a),
+	)
+}
+
+// logFlag lets a command read the installation's log.
+func logFlag(c *cobra.Command, installation *bool) {
+	c.Flags().BoolVar(installation, "installation", false, "hosts, tokens and organizations, and requests of nobody known (operators)")
+}
+
+func logName(installation bool) rest.ListAuditRecordsParamsLog {
+	if installation {
+		return rest.ListAuditRecordsParamsLogInstallation
+	}
+	return rest.ListAuditRecordsParamsLogOrganization
+}
+
+func newAuditListCommand(a *app) *cobra.Command {
+	var installation bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the newest records",
+		Example: "  gabion audit list --limit 20\n  gabion audit list -o json   # with what was before and after",
+		Args:    arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			records, err := c.AuditRecords(cmd.Context(), rest.ListAuditRecordsParams{Log: logName(installation), Limit: limit})
+			if err != nil {
+				return err
+			}
+			return a.print(orEmpty(records), auditTable(records))
+		},
+	}
+	logFlag(cmd, &installation)
+	cmd.Flags().IntVar(&limit, "limit", 50, "`N` how many, at most 1000")
+	return cmd
+}
+
+func auditTable(records []rest.AuditRecord) *table {
+	t := &table{header: []string{"#", "WHEN", "WHO", "FROM", "WHAT", "OF", "OUTCOME"}, empty: "Nothing was changed yet."}
+	for _, r := range records {
+		outcome := string(r.Outcome)
+		if r.Message != "" {
+			outcome += ": " + oneLine(r.Message)
+		}
+		if r.Count > 1 {
+			outcome += fmt.Sprintf(" (%d times)", r.Count)
+		}
+		t.add(fmt.Sprint(r.Sequence), r.Time.Local().Format(time.DateTime), cmp.Or(r.KeyName, r.Key, "server"),
+			orDash(r.Remote), r.Action, orDash(short(r.Subject)), outcome)
+	}
+	return t
+}
+
+func newAuditVerifyCommand(a *app) *cobra.Command {
+	var installation bool
+	var head string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that no record was changed, added or taken away",
+		Long: `Check that no record was changed, added or taken away.
+
+Every record holds a hash of the one before. Whoever can write the store could write a
+whole new chain, or cut its end off: keep the head that this prints somewhere else, and
+give it the next time.`,
+		Example: `  gabion audit verify
+  gabion audit verify --head 1204:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b`,
+		Args: arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.verifyAudit(cmd.Context(), logName(installation), head)
+		},
+	}
+	logFlag(cmd, &installation)
+	cmd.Flags().StringVar(&head, "head", "", "`SEQUENCE:HASH` that was printed before, and must still be there")
+	return cmd
+}
+
+func (a *app) verifyAudit(ctx context.Context, log rest.ListAuditRecordsParamsLog, head string) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	records, err := wholeLog(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	if err := gabion.VerifyAudit(records); err != nil {
+		return err
+	}
+	if err := holdsHead(records, head); err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		a.say("nothing was recorded yet")
+		return nil
+	}
+	last := records[len(records)-1]
+	a.say("%s, unbroken since %s; head %d:%s", count(len(records), "record"), records[0].Time.Local().Format(time.DateTime), last.Sequence, last.Hash)
+	return nil
+}
+
+// holdsHead tells whether a head that was seen before is still part of the chain.
+func holdsHead(records []gabion.AuditRecord, head string) error {
+	if head == "" {
+		return nil
+	}
+	sequence, hash, ok := strings.Cut(head, ":")
+	if !ok {
+		return usagef("--head %q is not SEQUENCE:HASH", head)
+	}
+	for _, r := range records {
+		if fmt.Sprint(r.Sequence) == sequence && r.Hash == hash {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log does not hold %s any more: it was cut or written anew since", head)
+}
+
+// wholeLog is all records, oldest first.
+func wholeLog(ctx context.Context, c *client.Client, log rest.ListAuditRecordsParamsLog) ([]gabion.AuditRecord, error) {
+	var all []gabion.AuditRecord
+	page := rest.ListAuditRecordsParams{Log: log, Limit: auditPage}
+	for {
+		records, err := c.AuditRecords(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			all = append(all, chained(r))
+		}
+		if len(records) < auditPage {
+			slices.Reverse(all)
+			return all, nil
+		}
+		page.Before = records[len(records)-1].Sequence
+	}
+}
+
+// chained is what of a record the chain covers.
+func chained(r rest.AuditRecord) gabion.AuditRecord {
+	return gabion.AuditRecord{
+		AuditEntry: gabion.AuditEntry{Sequence: r.Sequence, Time: r.Time},
+		Content:    r.Content, Previous: r.Previous, Hash: r.Hash,
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gabion/gabion/client"
+	"github.com/gabion/gabion/client/rest"
+)
+
+// keys share names as people do; ids are taken by any beginning.
+var keys = kind[rest.APIKey]{"key", "gabion key list", func(k rest.APIKey) (string, string) { return k.Key, k.Name }}
+
+func newKeyCommand(a *app) *cobra.Command {
+	return noun(groupPeople, "key", "API keys: who may do what",
+		a.reads(newKeyListCommand(a)),
+		newKeyCreateCommand(a),
+		a.completes(newKeyRotateCommand(a), keyNames),
+		a.changes(a.completes(newKeyDeleteCommand(a), keyNames)),
+	)
+}
+
+func newKeyListCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the organization's keys, without their secrets",
+		Args:  arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			all, err := c.Keys(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(orEmpty(all), keyTable(all, a.now()))
+		},
+	}
+}
+
+func keyTable(all []rest.APIKey, now time.Time) *table {
+	t := &table{header: []string{"KEY", "NAME", "SCOPES", "LAST USED", "EXPIRES"}, empty: "No keys."}
+	for _, k := range all {
+		used, expires := "never", "never"
+		if k.LastUsedAt != nil {
+			used = ago(now, *k.LastUsedAt)
+		}
+		if k.ExpiresAt != nil {
+			expires = k.ExpiresAt.Local().Format(time.DateTime)
+		}
+		t.add(k.Key, k.Name, scopeText(k.Scopes, k.Operator), used, expires)
+	}
+	return t
+}
+
+func scopeText(scopes []rest.Scope, operator bool) string {
+	texts := make([]string, len(scopes), len(scopes)+1)
+	for i, s := range scopes {
+		texts[i] = string(s)
+	}
+	if operator {
+		texts = append(texts, "operator")
+	}
+	return strings.Join(texts, ",")
+}
+
+// keyFlags are what a command line says about a new key.
+type keyFlags struct {
+	scopes       []string
+	operator     bool
+	expires      time.Duration
+	organization string
+}
+
+func newKeyCreateCommand(a *app) *cobra.Command {
+	flags := &keyFlags{}
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a key, and print it as a file to source",
+		Long: `Make a key, and print it as a file to source. Its secret is shown this once.
+
+Scopes: read looks at everything but keys and audit; rules changes groups and rules;
+instances changes instances and their groups; admin does all of that, and keys and
+audit. A key can't do more than the key that makes it.`,
+		Example: `  gabion key create ci --scope rules > ci.env
+  gabion key create watcher --scope read --expires-in 720h > watcher.env
+  gabion key create boss --scope admin --organization acme > acme.env     # operators`,
+		Args: arguments("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.createKey(cmd.Context(), args[0], flags) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringSliceVar(&flags.scopes, "scope", nil, "`SCOPE` read, rules, instances or admin; repeat for several")
+	f.DurationVar(&flags.expires, "expires-in", 0, "`DURATION` after which it is refused; without it never")
+	f.StringVar(&flags.organization, "organization", "", "`NAME` of another organization (operators)")
+	f.BoolVar(&flags.operator, "operator", false, "may also do what is above organizations (operators)")
+	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(
+		[]string{"read", "rules", "instances", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	a.completesFlag(cmd, "organization", organizationNames)
+	return cmd
+}
+
+func (f *keyFlags) request(name string, now time.Time) (rest.CreateAPIKeyRequest, error) {
+	request := rest.CreateAPIKeyRequest{Name: name, Operator: f.operator}
+	if len(f.scopes) == 0 {
+		return request, usagef("--scope is missing; give read, rules, instances or admin")
+	}
+	for _, s := range f.scopes {
+		request.Scopes = append(request.Scopes, rest.Scope(s))
+	}
+	switch {
+	case f.expires < 0:
+		return request, usagef("--expires-in %s is in the past", f.expires)
+	case f.expires > 0:
+		expires := now.Add(f.expires).UTC().Truncate(time.Second)
+		request.ExpiresAt = &expires
+	}
+	return request, nil
+}
+
+func (a *app) createKey(ctx context.Context, name string, flags *keyFlags) error {
+	request, err := flags.request(name, a.now())
+	if err != nil {
+		return err
+	}
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	if flags.organization == "" {
+		made, err := c.CreateKey(ctx, request)
+		return a.showKey(made, err)
+	}
+	o, err := findOrganization(ctx, c, flags.organization)
+	if err != nil {
+		return err
+	}
+	made, err := c.CreateKeyFor(ctx, o.ID, request)
+	return a.showKey(made, err)
+}
+
+// showKey prints a new key as a file that a shell sources.
+func (a *app) showKey(k rest.CreatedAPIKey, err error) error {
+	if err != nil {
+		return err
+	}
+	a.say("# %s (%s)", k.Name, scopeText(k.Scopes, k.Operator))
+	a.say("export EXOSCALE_API_KEY=%s", k.Key)
+	a.say("export EXOSCALE_API_SECRET=%s", k.Secret)
+	fmt.Fprintln(a.stderr, "gabion: note: the secret is shown this once; keep it where only its user can read it")
+	return nil
+}
+
+func newKeyRotateCommand(a *app) *cobra.Command {
+	overlap := 24 * time.Hour
+	cmd := &cobra.Command{
+		Use:     "rotate KEY",
+		Short:   "Make a successor with the same rights; the old key works on for a while",
+		Example: "  gabion key rotate ci --overlap 1h > ci.env",
+		Args:    arguments("KEY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, k, err := a.key(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			seconds := int(overlap / time.Second)
+			made, err := c.RotateKey(cmd.Context(), k.Key, rest.RotateAPIKeyRequest{OverlapSeconds: &seconds})
+			return a.showKey(made, err)
+		},
+	}
+	cmd.Flags().DurationVar(&overlap, "overlap", overlap, "`DURATION` that the old key works on, at most 168h")
+	return cmd
+}
+
+func newKeyDeleteCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete KEY",
+		Short: "Revoke a key at once",
+		Args:  arguments("KEY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, k, err := a.key(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			operation, err := c.DeleteKey(cmd.Context(), k.Key)
+			if err != nil {
+				return err
+			}
+			return a.finish(cmd.Context(), c, change{operation: operation, done: fmt.Sprintf("key %s (%s) revoked", k.Name, k.Key)})
+		},
+	}
+}
+
+// key finds a key by name or id.
+func (a *app) key(ctx context.Context, wanted string) (*client.Client, rest.APIKey, error) {
+	c, err := a.client()
+	if err != nil {
+		return nil, rest.APIKey{}, err
+	}
+	all, err := c.Keys(ctx)
+	if err != nil {
+		return nil, rest.APIKey{}, err
+	}
+	found, err := keys.find(all, wanted)
+	return c, found, err
+}
