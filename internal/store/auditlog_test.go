@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,12 @@ func TestEachChangeIsRecordedWithWhoAndWhat(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(got[1:2], page); diff != "" {
 		t.Error(diff)
+	}
+	for _, before := range []int64{4, 5, 1 << 40, math.MaxInt64} {
+		page, err := w.Audit(t.Context(), w.org, before, 10)
+		if err != nil || len(page) != 3 {
+			t.Errorf("before %d there are %d records, %v", before, len(page), err)
+		}
 	}
 	_, err = w.Audit(t.Context(), "x/y", 0, 1)
 	refused(t, err, gabion.CodeNotFound)

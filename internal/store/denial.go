@@ -71,6 +71,7 @@ func (s *Store) Deny(_ context.Context, e gabion.AuditEntry) error {
 		return gabion.NotFound("audit log", e.Log)
 	}
 	e.Denied, e.Time, e.Before, e.After = true, now(), nil, nil
+	e.Key, e.Remote, e.Action, e.Message = shortened(e.Key), shortened(e.Remote), shortened(e.Action), shortened(e.Message)
 	s.denials.add(e)
 	return nil
 }

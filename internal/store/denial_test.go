@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,10 @@ func TestDenialsAreRecordedAndCounted(t *testing.T) {
 	ignore := cmpopts.IgnoreFields(gabion.AuditEntry{}, "Time", "Sequence")
 	if diff := cmp.Diff(want, entries, ignore, cmpopts.SortSlices(func(a, b gabion.AuditEntry) bool { return a.Count < b.Count })); diff != "" {
 		t.Error(diff)
+	}
+	must(t, w.Deny(ctx, gabion.AuditEntry{Log: w.org, Action: "x", Message: strings.Repeat("ü", 1<<20)}))
+	if last := w.records(w.org)[3]; len(last.Content) > 2000 || !strings.HasPrefix(last.Message, "üü") {
+		t.Errorf("a long message takes %d bytes", len(last.Content))
 	}
 	refused(t, w.Deny(ctx, gabion.AuditEntry{Log: "x/y"}), gabion.CodeNotFound)
 }
