@@ -178,6 +178,35 @@ func TestFilesThatAreOfNoUse(t *testing.T) {
 	}
 }
 
+// A client's certificate is read anew for each connection.
+func TestClientFilesAreReadAnew(t *testing.T) {
+	f := newFiles(t)
+	now := time.Now()
+	first := f.put(t, "first", now.Add(-time.Hour), now.Add(time.Hour), x509.ExtKeyUsageClientAuth)
+	opened, err := pki.OpenClientFiles(f.cert, f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() *x509.Certificate {
+		pair, err := opened.ClientCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair.Leaf
+	}
+	if !shown().Equal(first) {
+		t.Error("another than the first is shown")
+	}
+	second := f.put(t, "second", now.Add(-time.Hour), now.Add(time.Hour), x509.ExtKeyUsageClientAuth)
+	if !shown().Equal(second) {
+		t.Error("the second is not shown")
+	}
+	truncate(t, f.cert)
+	if !shown().Equal(second) {
+		t.Error("the second did not stay")
+	}
+}
+
 func TestKeyForItsGroupIsAccepted(t *testing.T) {
 	f := newFiles(t)
 	f.good(t, "a.example")
