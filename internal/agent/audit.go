@@ -65,6 +65,7 @@ func (e *enforcer) inspect() (news bool) {
 		return false
 	}
 	drift, err := e.datapath.Audit()
+	belted := e.protection.belted
 	tampered, loose := e.protection.fasten(newPorts(e.state.View, e.links))
 	if tampered {
 		drift = append(drift, "nftables' table of closed interfaces")
@@ -75,9 +76,7 @@ func (e *enforcer) inspect() (news bool) {
 		e.dirty, e.owed = true, true
 		return true
 	}
-	if e.alarm.quiet() {
-		e.owed = true
-		return true
-	}
-	return false
+	ended, other := e.alarm.quiet(), belted != e.protection.belted
+	e.owed, e.dirty = e.owed || ended, e.dirty || other
+	return ended || other
 }

@@ -21,7 +21,7 @@ import (
 //	  set instances { type ifname; }
 //	  chain from     { type filter hook prerouting priority raw; iifgroup != 26466 iifname @instances counter drop; }
 //	  chain to       { type filter hook forward priority raw; oifgroup != 26466 oifname @instances counter drop; }
-//	  chain tofromus { type filter hook output priority raw; as to }
+//	  chain to-from-host { type filter hook output priority raw; as in to }
 //	}
 //
 // An admitted interface costs one comparison of a number at each end, any other one
@@ -97,12 +97,8 @@ func (h *Hypervisor) writeBelt(b Belt) error {
 
 // addBelt tells how many rules there are.
 func addBelt(c *nftables.Conn, t *nftables.Table, b Belt) (rules int, err error) {
-	names := &nftables.Set{Table: t, Name: "instances", KeyType: nftables.TypeIFName}
-	elements := make([]nftables.SetElement, len(b.Names))
-	for i, name := range b.Names {
-		elements[i].Key = ifname(name)
-	}
-	if err := c.AddSet(names, elements); err != nil {
+	names, err := addNames(c, t, b.Names)
+	if err != nil {
 		return 0, err
 	}
 	for _, hook := range beltHooks {
@@ -119,6 +115,26 @@ func addBelt(c *nftables.Conn, t *nftables.Table, b Belt) (rules int, err error)
 		}
 	}
 	return rules, nil
+}
+
+// beltMessage is how many names one message holds: its parts are 64 KB at most.
+const beltMessage = 1000
+
+func addNames(c *nftables.Conn, t *nftables.Table, names []string) (*nftables.Set, error) {
+	set := &nftables.Set{Table: t, Name: "instances", KeyType: nftables.TypeIFName}
+	if err := c.AddSet(set, nil); err != nil {
+		return nil, err
+	}
+	for part := range slices.Chunk(names, beltMessage) {
+		elements := make([]nftables.SetElement, len(part))
+		for i, name := range part {
+			elements[i].Key = ifname(name)
+		}
+		if err := c.SetAddElements(set, elements); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
 }
 
 // beltHook is where frames are looked at, and by which of their interfaces.

@@ -2,6 +2,7 @@ package hypervisor_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -199,6 +200,20 @@ func TestNobodyInheritsAdmission(t *testing.T) {
 	if links(t, s.Hypervisor)["v0"].Admitted {
 		t.Error("it is admitted like the one before")
 	}
+}
+
+// A large host has more names than a message holds.
+func TestBeltOfMany(t *testing.T) {
+	s := newSwitchboard(t)
+	var belt hypervisor.Belt
+	for n := range 3000 {
+		belt.Names = append(belt.Names, fmt.Sprintf("u%04d", n))
+	}
+	belt.Names = append(belt.Names, "v0")
+	s.fasten(t, belt, false)
+	s.expectPasses(t, "v0 is the last of many", "v0")
+	s.Forget() // that nobody else changed anything
+	s.fasten(t, belt, false)
 }
 
 func TestTamperingWithTheBeltIsFound(t *testing.T) {

@@ -148,8 +148,8 @@ func (h *Hypervisor) listen(ctx context.Context, heard chan<- error) {
 	context.AfterFunc(ctx, h.events.Close)
 	for {
 		_, _, err := h.events.Receive()
-		if errors.Is(err, os.ErrClosed) {
-			return
+		if ctx.Err() != nil || errors.Is(err, os.ErrClosed) {
+			return // a socket that is closed under a reader answers with what it met before, too
 		}
 		if errors.Is(err, unix.ENOBUFS) {
 			err = nil // notifications were dropped: there are changes

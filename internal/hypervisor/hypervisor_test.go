@@ -158,6 +158,22 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// However a reader is met by the end, that is no error.
+func TestEndOfWatch(t *testing.T) {
+	for range 20 {
+		h := open(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		err := h.Watch(ctx, func(map[string]hypervisor.Link) {
+			time.Sleep(time.Millisecond) // the reader begins to wait,
+			cancel()
+			time.Sleep(time.Millisecond) // and is met, while Watch is busy
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestTap(t *testing.T) {
 	h := open(t)
 	index, err := h.CreateTap("tap7")
