@@ -23,6 +23,11 @@ type HostStatus struct {
 	Protection       string
 	UnprotectedPorts []string // of bridges of instances: what nothing filters
 	Drifts           int64    // how often something else had changed what is enforced, since the agent started
+
+	EnforcedAt    time.Time      // when it said that it enforces the revision, by the server's clock; zero if it never did
+	Took          *time.Duration // from commit to acknowledgement of the last change that concerned it; nil if not measured
+	PolicyDigest  string         // SHA-256 of the policy that it enforces, hexadecimal
+	ProgramDigest string         // tags of the programs that are loaded
 }
 
 // JoinToken lets one host join, once. Only its hash is stored.

@@ -41,6 +41,7 @@ type Agent struct {
 	pins     string // where the datapath is pinned, if it was not before
 	host     *hypervisor.Hypervisor
 	flowLog  *flowLog // nil: there is none
+	programs string   // tags of those that are loaded
 	tasks    []task
 }
 
@@ -101,9 +102,13 @@ func (a *Agent) openDatapath(c Config, host string) (err error) {
 	a.datapath, err = datapath.Open(datapath.Config{
 		Dir: dir, Log: c.Log, DHCPServers: c.DHCPServers, Routers: c.Routers,
 	})
-	if err == nil && absent != nil {
+	if err != nil {
+		return err
+	}
+	if absent != nil {
 		a.pins = dir
 	}
+	a.programs, err = a.datapath.Tags()
 	return err
 }
 
@@ -144,6 +149,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 		Held:         enforcer.held(),
 		Receiver:     enforcer,
 		Witness:      w,
+		Programs:     a.programs,
 		SaveIdentity: func(id *pki.Identity) error { return id.Save(identityPath) },
 		Log:          c.Log,
 	})

@@ -36,6 +36,8 @@ type Server interface {
 	// Ack says what is in force (revision 0: nothing yet), and what of it, or of
 	// the newest policy, could not be enforced.
 	Ack(at feed.Position, problem error)
+	// Certify says what the digest of the policy is that the next acks are about.
+	Certify(digest []byte)
 	// Observe says which instances run; the server hears it before any later ack.
 	Observe(running map[string]bool)
 	// Protect says how the bridges of instances are protected.
@@ -65,6 +67,7 @@ type enforcer struct {
 	enforced int64                      // revision of state's epoch that is in force; 0: none
 	fresh    bool                       // state is from the server, not from the file
 	unsaved  bool                       // state is newer than its file
+	unsigned bool                       // state is another policy than the server was told the digest of
 	unlisted bool                       // instances came, maybe on interfaces that links lacks
 	dirty    bool                       // what is in force may differ from state and links
 	owed     bool                       // the server waits for an ack
@@ -110,7 +113,7 @@ func (e *enforcer) Replace(epoch string, v *policy.View) {
 			e.enforced = 0
 		}
 		e.state = &feed.State{Epoch: epoch, View: v}
-		e.fresh, e.unsaved, e.unlisted, e.dirty, e.owed = true, true, true, true, true
+		e.fresh, e.unsaved, e.unsigned, e.unlisted, e.dirty, e.owed = true, true, true, true, true, true
 	})
 }
 
@@ -121,7 +124,7 @@ func (e *enforcer) Change(d *policy.Delta) {
 		e.state.View.Apply(d)
 		e.fresh, e.owed = true, true
 		if !d.IsEmpty() {
-			e.unsaved, e.dirty = true, true
+			e.unsaved, e.unsigned, e.dirty = true, true, true
 		}
 		if len(d.Instances) > 0 {
 			e.unlisted = true
@@ -202,9 +205,18 @@ func (e *enforcer) step(ctx context.Context) {
 	}
 	if enforced {
 		e.enforced = e.state.View.Revision
+		e.certify()
 	}
 	e.server.Observe(running(e.state.View, e.links))
 	e.settle(problem)
+}
+
+// certify says what the policy in force is.
+func (e *enforcer) certify() {
+	if e.unsigned {
+		e.unsigned = false
+		e.server.Certify(feed.Digest(e.state.View))
+	}
 }
 
 // save writes the policy down before it is enforced.

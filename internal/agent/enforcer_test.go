@@ -72,6 +72,8 @@ func (b *bench) Apply(ctx context.Context, v *policy.View, links map[string]int)
 	}
 }
 
+func (*bench) Certify([]byte) {}
+
 func (b *bench) Ack(at feed.Position, problem error) {
 	a := ack{at: at}
 	if problem != nil {

@@ -52,6 +52,7 @@ type ClientConfig struct {
 	Held     Position
 	Receiver Receiver
 	Witness  Witness // nil: the host tells nothing of packets
+	Programs string  // tags of the programs that are loaded
 	// SaveIdentity keeps a renewed identity for the next start.
 	SaveIdentity func(*pki.Identity) error
 	Log          *slog.Logger
@@ -82,6 +83,7 @@ type Client struct {
 	shield   Protection
 	counts   flow.Counts
 	acked    Position
+	digest   []byte // of the view that the next ack is about
 
 	held Position // of Run's goroutine
 }
@@ -187,8 +189,15 @@ func (c *Client) Ack(at Position, problem error) {
 	defer c.mu.Unlock()
 	c.acked = at
 	if c.stream != nil {
-		c.stream.out.acknowledge(at, problem)
+		c.stream.out.acknowledge(at, problem, c.digest, c.config.Programs)
 	}
+}
+
+// Certify says what the digest of the view is that the next acks are about.
+func (c *Client) Certify(digest []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.digest = digest
 }
 
 // Observe says which of all the host's instances run. The server hears it before

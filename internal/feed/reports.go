@@ -42,6 +42,7 @@ func newReports(s *Server, host, version string) *reports {
 		news:   make(chan struct{}, 1),
 		latest: gabion.HostStatus{Host: host, Revision: s.tracker.enforced(host), Version: clip(version)},
 	}
+	s.receipts[host].fill(&r.latest)
 	r.signal()
 	return r
 }
@@ -66,9 +67,10 @@ func (r *reports) signal() {
 	}
 }
 
-func (r *reports) status(enforced int64, problem string) {
+func (r *reports) status(enforced int64, problem string, signed receipt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	signed.fill(&r.latest)
 	r.latest.Revision, r.latest.Error = enforced, clip(problem)
 	r.signal()
 }

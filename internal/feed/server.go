@@ -87,6 +87,11 @@ type Server struct {
 	hub           *flow.Hub
 	ledger        *flow.Ledger
 	disagreements atomic.Uint64
+
+	stopwatch *stopwatch
+	receipts  map[string]receipt // by host
+	// OnEnforced is told how long each host took to enforce a change. It is set before Run, and must not block.
+	OnEnforced func(took time.Duration)
 }
 
 // NewServer is the server's end; Run makes it follow the store.
@@ -161,6 +166,7 @@ func (s *Server) load(epoch string, snapshot Event) {
 	s.world.Apply(s.sift(snapshot.Change))
 	s.concerned = map[string]int64{}
 	s.tracker, s.problems = newTracker(), map[string]string{}
+	s.stopwatch, s.receipts = newStopwatch(), map[string]receipt{}
 	s.recall(snapshot.Statuses)
 	for host := range s.world.Hosts() {
 		s.tracker.forgotten(host, s.base)
@@ -183,7 +189,9 @@ func (s *Server) load(epoch string, snapshot Event) {
 func (s *Server) advance(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for host, delta := range s.world.Apply(s.sift(e.Change)) {
+	deltas := s.world.Apply(s.sift(e.Change))
+	s.stopwatch.commit(e.Change.Revision, len(deltas), time.Now())
+	for host, delta := range deltas {
 		s.concerned[host] = e.Change.Revision
 		s.tracker.concern(host, e.Change.Revision)
 		if session := s.sessions[host]; session != nil {
@@ -194,6 +202,7 @@ func (s *Server) advance(e Event) {
 	for _, host := range e.GoneHosts {
 		s.tracker.forget(host)
 		s.ledger.Forget(host)
+		delete(s.receipts, host)
 		delete(s.problems, host)
 		if session := s.sessions[host]; session != nil {
 			session.end(errDeleted(host))
@@ -208,8 +217,12 @@ func (s *Server) advance(e Event) {
 // recall takes in what hosts had reported to the store.
 func (s *Server) recall(statuses []gabion.HostStatus) {
 	for _, status := range statuses {
+		s.stopwatch.enforce(s.tracker.due(status.Host, status.Revision), time.Now())
 		s.tracker.enforce(status.Host, status.Revision)
 		s.problems[status.Host] = status.Error
+		if s.sessions[status.Host] == nil {
+			s.receipts[status.Host] = receiptOf(status)
+		}
 	}
 }
 

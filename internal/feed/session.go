@@ -315,8 +315,9 @@ func (s *Server) acknowledge(session *session, ack *feedpb.Ack) error {
 	}
 	// Whatever the error is, the rest of the revision is in force: one bad object
 	// holds up neither the others nor those who wait for them.
+	signed := s.sign(session.host, ack, time.Now())
 	news := s.tracker.enforce(session.host, ack.Revision)
-	session.reports.status(s.tracker.enforced(session.host), ack.Error)
+	session.reports.status(s.tracker.enforced(session.host), ack.Error, signed)
 	if news {
 		s.wake()
 	}

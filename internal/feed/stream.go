@@ -167,13 +167,13 @@ func (o *outbox) begin(epoch string) {
 	o.epoch, o.ack, o.said, o.told = epoch, nil, nil, Protection{}
 }
 
-func (o *outbox) acknowledge(at Position, problem error) {
+func (o *outbox) acknowledge(at Position, problem error, digest []byte, programs string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if at.Epoch != o.epoch {
 		return
 	}
-	o.ack = &feedpb.Ack{Revision: at.Revision, StoreEpoch: at.Epoch}
+	o.ack = &feedpb.Ack{Revision: at.Revision, StoreEpoch: at.Epoch, PolicyDigest: digest, ProgramDigest: programs}
 	if problem != nil {
 		o.ack.Error = problem.Error()
 	}

@@ -65,6 +65,23 @@ func (t *tracker) enforced(host string) int64 {
 	return 0
 }
 
+// due are the revisions up to that one that the host has yet to enforce, as far as
+// they are remembered one by one.
+func (t *tracker) due(host string, revision int64) []int64 {
+	p := t.hosts[host]
+	if p == nil {
+		return nil
+	}
+	n, _ := slices.BinarySearch(p.concerns, revision+1)
+	return p.concerns[:n]
+}
+
+// current tells whether the host enforces all that concerns it.
+func (t *tracker) current(host string) bool {
+	p := t.hosts[host]
+	return p == nil || len(p.concerns) == 0 && p.enforced >= p.floor
+}
+
 func (t *tracker) forget(host string) { delete(t.hosts, host) }
 
 // missing are the hosts that the revision concerns and that do not enforce it yet.

@@ -26,6 +26,11 @@ type statusRecord struct {
 	Protection       string   `json:"protection,omitempty"`
 	UnprotectedPorts []string `json:"unprotected-ports,omitempty"`
 	Drifts           int64    `json:"drifts,omitempty"`
+
+	EnforcedAt    time.Time      `json:"enforced-at,omitzero"`
+	Took          *time.Duration `json:"took,omitempty"` // ns
+	PolicyDigest  string         `json:"policy-digest,omitempty"`
+	ProgramDigest string         `json:"program-digest,omitempty"`
 }
 
 func decodeHostRecord(kv *mvccpb.KeyValue) (hostRecord, error) {
@@ -49,6 +54,7 @@ func decodeStatus(kv *mvccpb.KeyValue) (gabion.HostStatus, error) {
 	return gabion.HostStatus{
 		Host: placeOf(kv.Key).rest, Revision: r.Revision, LastSeen: r.LastSeen, Version: r.Version, Error: r.Error,
 		Protection: r.Protection, UnprotectedPorts: r.UnprotectedPorts, Drifts: r.Drifts,
+		EnforcedAt: r.EnforcedAt, Took: r.Took, PolicyDigest: r.PolicyDigest, ProgramDigest: r.ProgramDigest,
 	}, nil
 }
 
@@ -88,6 +94,7 @@ func (s *Store) SaveStatus(ctx context.Context, status gabion.HostStatus) error 
 		return t.put(statusKey(status.Host), statusRecord{
 			Revision: status.Revision, LastSeen: status.LastSeen, Version: status.Version, Error: status.Error,
 			Protection: status.Protection, UnprotectedPorts: status.UnprotectedPorts, Drifts: status.Drifts,
+			EnforcedAt: status.EnforcedAt, Took: status.Took, PolicyDigest: status.PolicyDigest, ProgramDigest: status.ProgramDigest,
 		})
 	})
 	return err
