@@ -39,7 +39,7 @@ func newHostListCommand(a *app) *cobra.Command {
 
 func hostTable(all []rest.Host, now time.Time) *table {
 	t := &table{
-		header: []string{"NAME", "STATE", "REVISION", "INSTANCES", "LAST SEEN", "VERSION", "ERROR"},
+		header: []string{"NAME", "STATE", "REVISION", "ENFORCED", "TOOK", "INSTANCES", "LAST SEEN", "VERSION", "ERROR"},
 		empty:  "No hosts. Let one join: gabion host token NAME",
 	}
 	for _, h := range all {
@@ -47,9 +47,27 @@ func hostTable(all []rest.Host, now time.Time) *table {
 		if h.LastSeen != nil {
 			seen = ago(now, *h.LastSeen)
 		}
-		t.add(h.Name, string(h.State), strconv.FormatInt(h.Revision, 10), strconv.Itoa(h.Instances), seen, orDash(h.Version), h.Error)
+		t.add(h.Name, string(h.State), strconv.FormatInt(h.Revision, 10), enforcedText(h, now), tookText(h), strconv.Itoa(h.Instances), seen, orDash(h.Version), h.Error)
 	}
 	return t
+}
+
+// enforcedText says since when the host enforces what it should.
+func enforcedText(h rest.Host, now time.Time) string {
+	switch {
+	case h.Behind:
+		return "behind"
+	case h.EnforcedAt == nil:
+		return "-"
+	}
+	return ago(now, *h.EnforcedAt)
+}
+
+func tookText(h rest.Host) string {
+	if h.Milliseconds == nil {
+		return "-"
+	}
+	return strconv.Itoa(*h.Milliseconds) + " ms"
 }
 
 func newHostTokenCommand(a *app) *cobra.Command {

@@ -84,9 +84,9 @@ twin  running  hv1   192.0.2.21, 2001:db8::21  web     1b000000
 twin  running  hv1   192.0.2.21, 2001:db8::21  web     1c000000
 `},
 		{"host list", `
-NAME  STATE    REVISION  INSTANCES  LAST SEEN  VERSION  ERROR
-hv1   online   42        3          3 s ago    v1
-hv2   waiting  0         0          never      -
+NAME  STATE    REVISION  ENFORCED  TOOK  INSTANCES  LAST SEEN  VERSION  ERROR
+hv1   online   42        -         -     3          3 s ago    v1
+hv2   waiting  0         -         -     0          never      -
 `},
 		{"operation show 0c000000-0000-4000-8000-000000000000", `
 Id       0c000000-0000-4000-8000-000000000000

@@ -19,6 +19,7 @@ type Config struct {
 	Enforcement Enforcement
 	Explainer   Explainer
 	Flows       Flows
+	Receipts    Receipts
 	// Stopping is closed when the server is about to stop: streams end then.
 	Stopping <-chan struct{}
 	// MintToken makes a join token for a host: its text, and the hash to store.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,10 +88,18 @@ func (a awaiting) Await(context.Context, int64) []string { return a }
 
 func (a awaiting) Problem(string) string { return "" }
 
+func (a awaiting) Revision() int64 { return 1 }
+
+func (a awaiting) Current(host string) bool { return !slices.Contains(a, host) }
+
+func (a awaiting) Enforced(int64) (hosts, waiting int, took time.Duration, known bool) {
+	return len(a), len(a), 0, len(a) > 0
+}
+
 func newHandler(t *testing.T, store api.Store, missing ...string) http.Handler {
 	t.Helper()
 	return api.New(api.Config{
-		Store: store, Enforcement: awaiting(missing), Zone: "ch-gva-2",
+		Store: store, Enforcement: awaiting(missing), Receipts: awaiting(missing), Zone: "ch-gva-2",
 		Ready: func(context.Context) error { return nil },
 		Log:   slog.New(slog.DiscardHandler),
 	})

@@ -51,15 +51,10 @@ func (a *api) ListRuleHits(w http.ResponseWriter, r *http.Request, params openap
 }
 
 func hitBody(r gabion.Rule, h flow.Hits) openapi.RuleHit {
-	body := openapi.RuleHit{
-		Rule: r.ID, SecurityGroup: r.Group,
+	return openapi.RuleHit{
+		Rule: r.ID, SecurityGroup: r.Group, LastHitAt: timeBody(h.Last),
 		Packets: int64(h.Packets), Bytes: int64(h.Bytes), PacketsLastHour: int64(h.LastHour),
 	}
-	if !h.Last.IsZero() {
-		last := h.Last.UTC()
-		body.LastHitAt = &last
-	}
-	return body
 }
 
 // ListInstanceDrops answers how many packets of an instance were dropped, and why.
@@ -74,10 +69,8 @@ func (a *api) ListInstanceDrops(w http.ResponseWriter, r *http.Request, id opena
 		}
 		list := openapi.DropList{Drops: make([]openapi.DroppedPackets, len(drops))}
 		for i, d := range drops {
-			list.Drops[i] = openapi.DroppedPackets{Interface: d.Interface, Reason: d.Reason.String(), Packets: int64(d.Packets)}
-			if !d.Last.IsZero() {
-				last := d.Last.UTC()
-				list.Drops[i].LastAt = &last
+			list.Drops[i] = openapi.DroppedPackets{
+				Interface: d.Interface, Reason: d.Reason.String(), Packets: int64(d.Packets), LastAt: timeBody(d.Last),
 			}
 		}
 		return list, nil

@@ -95,6 +95,7 @@ func (a *api) hosts(ctx context.Context) ([]openapi.Host, error) {
 	for i, h := range hosts {
 		bodies[i] = hostBody(h, last[h.Name], time.Now())
 		bodies[i].Instances = count[h.Name]
+		bodies[i].Behind = !a.Receipts.Current(h.Name)
 	}
 	slices.SortFunc(bodies, func(a, b openapi.Host) int { return cmp.Compare(a.Name, b.Name) })
 	return bodies, nil
@@ -124,6 +125,8 @@ func hostBody(h gabion.Host, s gabion.HostStatus, now time.Time) openapi.Host {
 	body := openapi.Host{
 		Name: h.Name, CreatedAt: h.Created, Revision: s.Revision, Version: s.Version, Error: s.Error,
 		Protection: s.Protection, UnprotectedPorts: s.UnprotectedPorts, Repairs: int(s.Drifts),
+		EnforcedAt: timeBody(s.EnforcedAt), Milliseconds: millisecondsBody(s.Took),
+		PolicyDigest: s.PolicyDigest, ProgramDigest: s.ProgramDigest,
 	}
 	switch {
 	case s.LastSeen.IsZero():

@@ -60,11 +60,11 @@ func within5s(ctx context.Context, org string, ask func(ctx context.Context, org
 // and says what there is to say of it.
 func (a *api) settle(ctx context.Context, op gabion.Operation, wait time.Duration) openapi.Operation {
 	if op.State != gabion.OperationPending {
-		return operationBody(op)
+		return a.operationBody(op)
 	}
 	missing := a.missing(ctx, op.Revision, wait)
 	if len(missing) > 0 {
-		body := operationBody(op)
+		body := a.operationBody(op)
 		body.Message = join(op.Message, waitingFor(missing))
 		return body
 	}
@@ -72,7 +72,7 @@ func (a *api) settle(ctx context.Context, op gabion.Operation, wait time.Duratio
 	if !a.finish(ctx, op) {
 		op.State = gabion.OperationPending // a success that is not stored could go back
 	}
-	return operationBody(op)
+	return a.operationBody(op)
 }
 
 func (a *api) missing(ctx context.Context, revision int64, wait time.Duration) []string {
@@ -144,6 +144,14 @@ func (a *api) GetOperation(w http.ResponseWriter, r *http.Request, id string) {
 		}
 		return a.settle(ctx, op, 0), nil
 	})
+}
+
+func (a *api) operationBody(op gabion.Operation) openapi.Operation {
+	body := operationBody(op)
+	if op.Revision > 0 {
+		body.Enforcement = a.enforcementBody(op.Revision)
+	}
+	return body
 }
 
 func operationBody(op gabion.Operation) openapi.Operation {

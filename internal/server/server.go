@@ -149,6 +149,7 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 		Enforcement: s.feed,
 		Explainer:   s.feed,
 		Flows:       s.feed,
+		Receipts:    s.feed,
 		Stopping:    s.stopping,
 		MintToken: func(host string) (string, [32]byte, error) {
 			token, err := ca.MintToken(host)

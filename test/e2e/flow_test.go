@@ -154,6 +154,7 @@ func TestWhatPacketsDoIsSeen(t *testing.T) {
 		t.Errorf("open flows of b2: %+v, %v", open, err)
 	}
 	s.explainedTwice(t, first[0].Rule)
+	s.receipted(t)
 	s.survivesAgents(t, hits)
 }
 
@@ -218,4 +219,36 @@ func settled(t *testing.T, ask func(context.Context) ([]rest.RuleHit, error)) []
 		}
 		return time.Since(since) > 5*time.Second
 	})
+}
+
+// receipted holds that each host says what it enforces, and how long a change took.
+func (s *site) receipted(t *testing.T) {
+	t.Helper()
+	list, err := s.client.Receipts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Receipts) != 2 {
+		t.Fatalf("receipts %+v, want of two hosts", list)
+	}
+	for _, r := range list.Receipts {
+		if !r.Current || r.Since == nil || r.Milliseconds == nil || len(r.PolicyDigest) != 64 || r.ProgramDigest == "" || r.Revision == 0 {
+			t.Errorf("receipt %+v", r)
+		}
+	}
+	if a, b := list.Receipts[0], list.Receipts[1]; a.PolicyDigest == b.PolicyDigest || a.ProgramDigest != b.ProgramDigest {
+		t.Errorf("hosts of one program and two policies have digests %+v and %+v", a, b)
+	}
+	groups, err := s.client.Groups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := groups[slices.IndexFunc(groups, func(g rest.SecurityGroup) bool { return g.Name == "servers" })]
+	op, err := s.client.UpdateGroup(t.Context(), servers.ID, rest.UpdateSecurityGroupRequest{Name: new("backends")})
+	if err == nil {
+		op, err = s.client.Wait(t.Context(), op)
+	}
+	if err != nil || op.Enforcement == nil || op.Enforcement.Hosts != 2 || op.Enforcement.Waiting != 0 || op.Enforcement.Milliseconds == nil {
+		t.Errorf("operation %+v %+v %v", op, op.Enforcement, err)
+	}
 }
