@@ -13,8 +13,11 @@ import (
 func (a *api) deny(r *http.Request, key gabion.Key, err error) {
 	e := gabion.AuditEntry{
 		Log: key.Organization, Request: requestID(r.Context()),
-		Key: key.ID, KeyName: key.Name, Remote: remote(r).String(),
-		Action: a.operationOf(r), Subject: subjectOf(r), Message: shorten(err.Error()),
+		Key: key.ID, KeyName: key.Name,
+		Action: a.operationOf(r), Subject: shorten(subjectOf(r)), Message: shorten(err.Error()),
+	}
+	if from := remote(r); from.IsValid() {
+		e.Remote = from.String()
 	}
 	if e.Log == "" {
 		e.Log = gabion.InstallationLog
@@ -27,14 +30,14 @@ func (a *api) deny(r *http.Request, key gabion.Key, err error) {
 	}
 }
 
-// maxMessage is how long a denial's message may be: parts of it are whatever was sent.
-const maxMessage = 300
+// maxText is how long a text of a denial may be: parts of it are whatever was sent.
+const maxText = 300
 
 func shorten(s string) string {
-	if len(s) <= maxMessage {
+	if len(s) <= maxText {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
 // subjectOf is what the request is about, as far as its path says; empty before it was routed.

@@ -40,6 +40,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestKey, id))
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		seen := &statusWriter{ResponseWriter: w}
 		defer func() {
 			if cause := recover(); cause != nil {

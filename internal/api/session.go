@@ -91,20 +91,21 @@ func origin(r *http.Request) where {
 
 // CreateSession signs a browser in.
 func (a *api) CreateSession(w http.ResponseWriter, r *http.Request) {
-	if origin(r) == foreign {
-		a.refuse(w, r, errOrigin)
-		return
-	}
-	var body openapi.CreateSessionRequest
-	if err := decodeOurs(r, &body); err != nil {
-		a.refuse(w, r, err)
-		return
-	}
-	key, err := a.signIn(r.Context(), body)
+	key, err := a.signIn(r)
 	if err != nil {
 		a.refuseSignIn(w, r, key, err)
 		return
 	}
+	use := a.limits.use(key.ID)
+	if wait := take(use.limiter); wait > 0 {
+		tooFast(w, wait, "key "+key.ID+" signs in too fast")
+		return
+	}
+	a.touch(key, use)
+	a.openSession(w, r, key)
+}
+
+func (a *api) openSession(w http.ResponseWriter, r *http.Request, key gabion.Key) {
 	session, cookie := newSession(key)
 	c := &caller{Key: key, session: &session}
 	ctx, cancel := context.WithTimeout(gabion.WithActor(context.WithoutCancel(r.Context()), actor(r, c)), deadline)
@@ -113,28 +114,40 @@ func (a *api) CreateSession(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.touch(key, a.limits.use(key.ID))
 	a.showSession(w, r, c, cookie)
 }
 
-// signIn is the key, if the secret is its. With an error it is the key that there
-// is, for the log.
-func (a *api) signIn(ctx context.Context, body openapi.CreateSessionRequest) (gabion.Key, error) {
+// signIn is the key whose id and secret the request has. With an error it is the
+// key that there is, for the log.
+func (a *api) signIn(r *http.Request) (gabion.Key, error) {
+	if origin(r) == foreign {
+		return gabion.Key{}, errOrigin
+	}
+	var body openapi.CreateSessionRequest
+	if err := decodeOurs(r, &body); err != nil {
+		return gabion.Key{}, err
+	}
 	if body.Key == "" {
-		return gabion.Key{}, gabion.Invalid("key", "is missing; give the key's id")
+		return gabion.Key{}, gabion.Invalid("key", "is empty; give the key's id")
 	}
 	if body.Secret == "" {
-		return gabion.Key{}, gabion.Invalid("secret", "is missing; give the key's secret")
+		return gabion.Key{}, gabion.Invalid("secret", "is empty; give the key's secret")
 	}
+	return a.keyWith(r.Context(), body.Key, body.Secret)
+}
+
+// keyWith is the key of that id, if the secret is its. All wrong ones get one
+// answer, after the same work.
+func (a *api) keyWith(ctx context.Context, id, secret string) (gabion.Key, error) {
 	wrong := gabion.Forbidden("the key or its secret is wrong")
-	if !isKeyID(body.Key) {
+	if !isKeyID(id) {
 		return gabion.Key{}, wrong
 	}
-	key, known, err := a.keyOf(ctx, body.Key)
+	key, known, err := a.keyOf(ctx, id)
 	if err != nil {
 		return gabion.Key{}, err
 	}
-	given, expected := sha256.Sum256([]byte(body.Secret)), sha256.Sum256([]byte(key.Secret))
+	given, expected := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(key.Secret))
 	if subtle.ConstantTimeCompare(given[:], expected[:]) != 1 || !known {
 		return key, wrong
 	}

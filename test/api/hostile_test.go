@@ -173,7 +173,7 @@ var hostilities = []malformed{
 	// Sessions.
 	{"POST", sessions, `{}`, 400, "key: is missing"},
 	{"POST", sessions, `{"key":"{key}"}`, 400, "secret: is missing"},
-	{"POST", sessions, `{"key":"{key}","secret":""}`, 400, "secret: is missing"},
+	{"POST", sessions, `{"key":"{key}","secret":""}`, 400, "secret: is empty"},
 	{"POST", sessions, `{"key":"{key}","secret":"guessed"}`, 403, "the key or its secret is wrong"},
 	{"POST", sessions, `{"key":"{nokey}","secret":"guessed"}`, 403, "the key or its secret is wrong"},
 	{"POST", sessions, `{"key":"../key","secret":"guessed"}`, 403, "the key or its secret is wrong"},
