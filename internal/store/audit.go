@@ -118,7 +118,7 @@ func (s *Store) Audit(ctx context.Context, log string, before int64, limit int) 
 		return nil, gabion.NotFound("audit log", log)
 	}
 	if before == 0 {
-		s.denials.flush(ctx) // so that nobody misses what he has just seen refused
+		s.denials.settle(ctx) // so that nobody misses what he has just seen refused
 		before = math.MaxInt64
 	}
 	kv, err := s.get(ctx, auditHeadKey(log))

@@ -72,6 +72,19 @@ func (w *world) records(log string) []gabion.AuditRecord {
 	}
 }
 
+// recordsOnce are the records of a log once there are n: reading waits for denials
+// that are being written, but not for long.
+func (w *world) recordsOnce(log string, n int) []gabion.AuditRecord {
+	w.t.Helper()
+	for range 20 {
+		if all := w.records(log); len(all) >= n {
+			return all
+		}
+	}
+	w.t.Fatalf("the log %s does not get %d records", log, n)
+	return nil
+}
+
 type auditor struct {
 	t      *testing.T
 	groups map[string]bool

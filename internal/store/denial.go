@@ -19,6 +19,8 @@ const (
 	denialWindow = time.Minute
 	// deniedKinds is how many kinds of denials a log tells apart within a window.
 	deniedKinds = 20
+	// settlePatience is how long a reader of the log waits for what is being written.
+	settlePatience = 500 * time.Millisecond
 	// otherActions is the action of the record that tells of all others.
 	otherActions = "others"
 )
@@ -139,6 +141,21 @@ func (d *denials) turn(ctx context.Context) {
 	clear(d.kinds)
 	d.mu.Unlock()
 	d.writeAll(ctx, taken)
+}
+
+// settle waits until the first denial of each kind is written that there was until
+// now, but not for long: an outage is told by the call that asks for it.
+func (d *denials) settle(ctx context.Context) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		d.flush(ctx)
+	}()
+	select {
+	case <-written:
+	case <-ctx.Done():
+	case <-time.After(settlePatience):
+	}
 }
 
 // flush writes the first denial of each kind.

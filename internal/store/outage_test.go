@@ -33,6 +33,11 @@ func TestUnavailableIsSaidInTime(t *testing.T) {
 			return only(w.CreateGroup(ctx, gabion.Group{Organization: w.org, Name: "db"}))
 		},
 		"snapshot": func(ctx context.Context) error { _, err := w.Snapshot(ctx); return err },
+		"audit log": func(ctx context.Context) error {
+			must(t, w.Deny(ctx, gabion.AuditEntry{Log: w.org, Action: "list-api-keys"}))
+			_, err := w.Audit(ctx, w.org, 0, 10)
+			return err
+		},
 		"connect": func(ctx context.Context) error {
 			_, err := store.Connect(ctx, store.Config{Endpoints: []string{w.embedded.Endpoint()}, Log: w.log()})
 			return err
