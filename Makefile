@@ -7,14 +7,16 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BUILD_FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 PACKETS     ?= 10000000
 REQUESTS    ?= 50000
+DURATION    ?= 1m
 SEEDS       ?= 10000
 PATHS       ?= 1000000
 COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree -count 1 -parallel 8
 
 # Debian packages that targets install if they are missing: compilers, guests, rivals.
 CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
-TEST_TOOLS  := qemu-system-x86 nftables systemd curl jq openssl
+TEST_TOOLS  := qemu-system-x86 nftables systemd curl jq openssl strace
 BENCH_TOOLS := iptables ipset nftables
+FAULT_TOOLS := nftables strace
 
 # Debian's cloud kernel, which real guests boot.
 export GABION_GUEST_KERNEL := $(CURDIR)/.cache/guest-kernel
@@ -31,7 +33,7 @@ NODE    := web/node_modules/.package-lock.json
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz simulate mutation api-fuzz api-flood clean
+.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz simulate mutation api-fuzz api-flood faults clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -97,6 +99,10 @@ api-flood: ## PATHS (1000000) that there are not, asked of a real server; its me
 
 simulate: ## SEEDS (10000) of a simulated cluster with faults, the first of them SEED if one is given
 	$(GO) test ./internal/agent -run TestSimulatedCluster -count 1 -timeout 2h -simulate.seeds $(SEEDS) $(if $(SEED),-simulate.first $(SEED))
+
+faults: ## As root: break a running Gabion in every way of docs/reliability.md, and write that page; DURATION (1m) is how long a fault lasts that may last
+	$(call install,$(FAULT_TOOLS))
+	$(GO) test ./test/faults -count 1 -v -timeout 12h -parallel 1 -full -lasts $(DURATION) -page $(CURDIR)/docs/reliability.md
 
 mutation: tools ## As root: plant faults into the eBPF programs, the compiler and the evaluator; fail if the tests miss one
 	$(GO) run ./test/mutation

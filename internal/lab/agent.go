@@ -74,6 +74,12 @@ func (a *Agent) online(ctx context.Context) error {
 	return errors.New("it has not joined")
 }
 
+// Process is what runs the agent now.
+func (a *Agent) Process() *Process { return a.process }
+
+// StateDir is where the agent keeps what outlives it.
+func (a *Agent) StateDir() string { return filepath.Join(a.host.lab.Dir(), a.host.Name) }
+
 // Kill ends the agent as a crash does.
 func (a *Agent) Kill() error { return a.process.Kill() }
 

@@ -72,6 +72,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	return nil
 }
 
+// Process is what runs the server now.
+func (s *Server) Process() *Process { return s.process }
+
 // Kill ends the server as a crash does.
 func (s *Server) Kill() error { return s.process.Kill() }
 

@@ -1,0 +1,138 @@
+package faults_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// row is one line of the table: a fault, and what was counted while it happened.
+type row struct {
+	*testing.T
+	result *result
+}
+
+// result is what becomes of a row.
+type result struct {
+	mu      sync.Mutex
+	state   string
+	figures []string
+}
+
+// States of a row that did not end with its test.
+const (
+	held    = "held"
+	failed  = "**not held**"
+	absent  = "not there yet"
+	notRun  = "not run"
+	limited = "held with a limit"
+)
+
+// rows are the faults of the table, in its order: name of the test, fault, what is accepted.
+var rows = []struct{ test, fault, accepted string }{
+	{"TestAgentKilled", "kill -9 of an agent at random moments, also during an update and while it attaches", "I1–I5; reconciled within 2 s (p99)"},
+	{"TestAgentStopped", "agent stopped (SIGSTOP)", "I1, I2; its readiness probe fails within 10 s, caught up within 5 s"},
+}
+
+var results = map[string]*result{}
+
+// begin is the row of the test that runs.
+func begin(t *testing.T) *row {
+	t.Helper()
+	r := &row{t, &result{state: held}}
+	results[t.Name()] = r.result
+	t.Cleanup(func() {
+		if t.Failed() {
+			r.result.state = failed
+		} else if t.Skipped() {
+			r.result.state = notRun
+		}
+	})
+	return r
+}
+
+// say adds a figure to the row.
+func (r *row) say(format string, args ...any) {
+	r.Helper()
+	text := fmt.Sprintf(format, args...)
+	r.Log(text)
+	r.result.mu.Lock()
+	defer r.result.mu.Unlock()
+	r.result.figures = append(r.result.figures, text)
+}
+
+// limit says that the row can't be met as it is written, why, and what holds instead.
+func (r *row) limit(format string, args ...any) {
+	r.Helper()
+	r.result.state = limited
+	r.say(format, args...)
+}
+
+// within tells a time, and holds it to its bound in the long version: the short one
+// shares its machine with other tests.
+func (r *row) within(what string, took, bound time.Duration) {
+	r.Helper()
+	r.say("%s %s", what, rounded(took))
+	if took <= bound {
+		return
+	}
+	if *full {
+		r.Errorf("%s took %s, more than %s", what, took, bound)
+	} else {
+		r.Logf("%s took %s, more than %s; the long version would fail", what, took, bound)
+	}
+}
+
+// rounded has three digits or so.
+func rounded(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
+// packets holds what arrived against what may (I1, I2).
+func (r *row) packets(f *traffic) {
+	r.Helper()
+	f.stop(r.T)
+	sent, arrived, rate := f.sums(false)
+	r.say("%s denied packets (%.0f/s), %d delivered", count(sent), rate, arrived)
+	if arrived > 0 || sent == 0 {
+		r.Errorf("I1: %d of %d denied packets arrived", arrived, sent)
+		for _, s := range f.streams {
+			if n := s.got.count(); !s.allowed && n > 0 {
+				r.Errorf("I1: %s: %d", s.name, n)
+			}
+		}
+	}
+	sent, arrived, rate = f.sums(true)
+	r.say("%s allowed (%.0f/s), %d lost", count(sent), rate, sent-arrived)
+	if arrived != sent || sent == 0 {
+		r.Errorf("I2: %d of %d allowed packets were lost:\n%s", sent-arrived, sent, strings.Join(f.holes(20), "\n"))
+	}
+}
+
+// converged holds I3 and I4 once the fault is over, while nobody does anything (I5).
+func (r *row) converged(s *site, c *churn) {
+	r.Helper()
+	c.finish(r.T)
+	s.settled(r.T)
+	c.checkKept(r.T)
+	s.checkOneHash(r.T)
+	r.say("%d changes acknowledged, %d refused meanwhile, none lost; both agents at one policy", c.changes.Load(), c.refused.Load())
+	if c.changes.Load() == 0 {
+		r.Error("nothing was changed")
+	}
+}
+
+// count is a number that can be read.
+func count(n uint64) string {
+	text := fmt.Sprint(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
