@@ -55,8 +55,7 @@ func (s *Server) watchAdmission(ctx context.Context, c caller) error {
 		if !time.Now().Before(c.expires) {
 			return errExpired(c.host)
 		}
-		switch err := orDeleted(c.host, s.store.AdmitHost(ctx, c.host, c.certificate)); gabion.CodeOf(err) {
-		case gabion.CodeForbidden, gabion.CodeNotFound:
+		if err := orDeleted(c.host, s.store.AdmitHost(ctx, c.host, c.certificate)); gabion.CodeOf(err) == gabion.CodeForbidden {
 			return err
 		}
 	}
