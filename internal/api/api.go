@@ -38,7 +38,6 @@ type Config struct {
 
 // api implements the contract's operations, one method each.
 type api struct {
-	openapi.Unimplemented // answers 501 to what is not built yet
 	Config
 	replays *replays
 	limits  *limits

@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"net/http"
-	"slices"
 	"testing"
 
 	"github.com/gabion/gabion/test/contract"
@@ -35,16 +34,12 @@ func (r *running) newOrganization(t *testing.T, name string) (id string, admin *
 	return id, r.as(r.newKey(t, "/organization/"+id+"/api-key", `{"name":"admin","scopes":["admin"]}`))
 }
 
-// operations are those of the contract that the server has built.
-func (r *running) operations(t *testing.T) []contract.Operation {
+// operations are those of the contract.
+func operations(t *testing.T) []contract.Operation {
 	t.Helper()
 	all, err := contract.Operations()
 	if err != nil {
 		t.Fatal(err)
 	}
-	unheld := *r
-	unheld.http = &http.Client{Transport: r.http.Transport.(*contract.Transport).Next}
-	return slices.DeleteFunc(all, func(o contract.Operation) bool {
-		return slices.Contains(o.Tags, "extension") && unheld.senseless(t, o).status == http.StatusNotImplemented
-	})
+	return all
 }

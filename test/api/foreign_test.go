@@ -69,7 +69,7 @@ func TestForeignIDsAreNotFound(t *testing.T) {
 	before := owner.everythingOwn(t)
 
 	asked := 0
-	for _, o := range r.operations(t) {
+	for _, o := range operations(t) {
 		if !strings.Contains(o.Path, "{") || strings.Contains(o.Path, "{name}") || alike[o.OperationID] {
 			continue
 		}
@@ -122,6 +122,7 @@ func TestForeignIDsInsideRequests(t *testing.T) {
 		{"PUT", "/security-group/{group}:attach", `{"instance":{"id":"` + own.instance + `"}}`},
 		{"POST", "/instance", `{"name":"i2","security-groups":[{"id":"{group}"}]}`},
 		{"DELETE", "/security-group/" + own.group + "/rules/{rule}", ``},
+		{"GET", "/flow?instance={instance}", ``},
 		{"POST", "/explain", `{"from":"{instance}","to":"192.0.2.1","protocol":"tcp","port":1}`},
 	} {
 		ask := func(b belongings) answer {
@@ -133,7 +134,13 @@ func TestForeignIDsInsideRequests(t *testing.T) {
 			t.Errorf("%s: got %d %s for another's, %d %s for nobody's", request, foreign.status, foreign.text, none.status, none.text)
 		}
 	}
-	for _, list := range []string{"/security-group", "/instance", "/api-key", "/audit", "/organization"} {
+	for _, route := range []string{"/rule-hit?security-group=", "/instance-summary?security-group="} {
+		foreign, none := stranger.say(t, "GET", route+theirs.group, ""), stranger.say(t, "GET", route+gone.group, "")
+		if foreign.status != none.status || anonymous(foreign.text, theirs) != anonymous(none.text, gone) {
+			t.Errorf("%s: got %d %s for another's, %d %s for nobody's", route, foreign.status, foreign.text, none.status, none.text)
+		}
+	}
+	for _, list := range []string{"/security-group", "/security-group-summary", "/instance-summary", "/rule-hit", "/receipt", "/instance", "/api-key", "/audit", "/organization"} {
 		if a := stranger.say(t, "GET", list, ""); a.status != http.StatusOK || anonymous(a.text, theirs) != a.text {
 			t.Errorf("GET %s: got %d %s, which tells of another organization", list, a.status, a.text)
 		}

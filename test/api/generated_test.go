@@ -33,10 +33,9 @@ func TestGeneratedRequests(t *testing.T) {
 	}
 	r := start(t)
 	f := &fuzzed{running: r, callers: callersOf(t, r)}
-	operations := r.operations(t)
 	var group sync.WaitGroup
 	for i := range askers {
-		g := newGenerator(seed+uint64(i), operations)
+		g := newGenerator(seed+uint64(i), operations(t))
 		requests := *generatedRequests / askers
 		if i < *generatedRequests%askers {
 			requests++

@@ -52,7 +52,6 @@ func (w who) may(o contract.Operation) bool {
 // makes no sense, so that who may ask changes nothing either.
 func TestScopes(t *testing.T) {
 	r := start(t)
-	operations := r.operations(t)
 	asked := 0
 	for _, w := range everybody {
 		operator := ""
@@ -60,7 +59,7 @@ func TestScopes(t *testing.T) {
 			operator = `,"operator":true`
 		}
 		key := r.as(r.newKey(t, "/api-key", `{"name":"`+w.name+`","scopes":`+w.scopes+operator+`}`))
-		for _, o := range operations {
+		for _, o := range operations(t) {
 			if isPublic(o) {
 				continue
 			}
@@ -104,8 +103,7 @@ var nowhere = strings.NewReplacer(
 // TestNothingWithoutCredentials asks for every operation without any.
 func TestNothingWithoutCredentials(t *testing.T) {
 	r := start(t)
-	operations := r.operations(t)
-	for _, o := range operations {
+	for _, o := range operations(t) {
 		want := http.StatusForbidden
 		switch {
 		case o.OperationID == "create-session":

@@ -17,7 +17,7 @@ func TestForeignIDsTakeTheSameWork(t *testing.T) {
 	_, stranger := r.newOrganization(t, "stranger")
 	stranger.belongings(t, "")
 	asked := 0
-	for _, o := range r.operations(t) {
+	for _, o := range operations(t) {
 		if !strings.Contains(o.Path, "{") || strings.Contains(o.Path, "{name}") || alike[o.OperationID] {
 			continue
 		}
