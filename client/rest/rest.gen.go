@@ -228,7 +228,7 @@ type AddRuleRequest struct {
 	StartPort     *int              `json:"start-port,omitempty"`
 }
 
-// AddRulesRequest defines model for AddRulesRequest.
+// AddRulesRequest Example: {"rules":[{"end-port":80,"flow-direction":"ingress","network":"0.0.0.0/0","protocol":"tcp","start-port":80},{"end-port":443,"flow-direction":"ingress","network":"0.0.0.0/0","protocol":"tcp","start-port":443}]}
 type AddRulesRequest struct {
 	Rules []AddRuleRequest `json:"rules"`
 }
@@ -323,7 +323,7 @@ type ConnectionEnd struct {
 	Verdict Verdict `json:"verdict,omitempty"`
 }
 
-// CreateAPIKeyRequest defines model for CreateAPIKeyRequest.
+// CreateAPIKeyRequest Example: {"expires-at":"2030-01-31T00:00:00Z","name":"ci","scopes":["rules","instances"]}
 type CreateAPIKeyRequest struct {
 	// ExpiresAt In the future. Never if left out.
 	ExpiresAt *time.Time `json:"expires-at,omitempty"`
@@ -338,7 +338,7 @@ type CreateAPIKeyRequest struct {
 	Scopes   []Scope `json:"scopes"`
 }
 
-// CreateHostTokenRequest defines model for CreateHostTokenRequest.
+// CreateHostTokenRequest Example: {"host":"hv1"}
 type CreateHostTokenRequest struct {
 	// Host Letters, digits, and dots, hyphens and underscores between them.
 	//
@@ -347,6 +347,8 @@ type CreateHostTokenRequest struct {
 }
 
 // CreateInstanceRequest The public API's disk-size, instance-type, template and the like are accepted and decide nothing.
+//
+// Example: {"host":"hv1","interfaces":[{"ipv4":["10.0.0.7"],"ipv6":["2001:db8::7"],"mac":"52:54:00:12:34:56","name":"tap7"}],"labels":{"role":"db"},"name":"db1"}
 type CreateInstanceRequest struct {
 	// Host Extension: name of the hypervisor. An instance without one has no interfaces.
 	Host string `json:"host,omitempty"`
@@ -366,7 +368,7 @@ type CreateInstanceRequest struct {
 	SecurityGroups []Identified `json:"security-groups,omitempty"`
 }
 
-// CreateOrganizationRequest defines model for CreateOrganizationRequest.
+// CreateOrganizationRequest Example: {"hosts":["hv1","hv2"],"name":"shop","quotas":{"instances":50}}
 type CreateOrganizationRequest struct {
 	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
 	Hosts *[]string `json:"hosts,omitempty"`
@@ -380,7 +382,7 @@ type CreateOrganizationRequest struct {
 	Quotas QuotaChanges `json:"quotas,omitempty"`
 }
 
-// CreateSecurityGroupRequest defines model for CreateSecurityGroupRequest.
+// CreateSecurityGroupRequest Example: {"description":"what faces the internet","name":"web"}
 type CreateSecurityGroupRequest struct {
 	// Description Example: what faces the internet
 	Description Description `json:"description,omitempty"`
@@ -391,9 +393,12 @@ type CreateSecurityGroupRequest struct {
 	Name Name `json:"name"`
 }
 
-// CreateSessionRequest defines model for CreateSessionRequest.
+// CreateSessionRequest Example: {"key":"EXO0123456789abcdef01234567","secret":"the key's secret"}
 type CreateSessionRequest struct {
-	Key    string `json:"key"`
+	// Key The key's id.
+	Key string `json:"key"`
+
+	// Secret Sent over TLS only. Nothing keeps it.
 	Secret string `json:"secret"`
 }
 
@@ -460,7 +465,7 @@ type ExactICMP struct {
 	Type int `json:"type"`
 }
 
-// ExplainRequest defines model for ExplainRequest.
+// ExplainRequest Example: {"from":"app1","port":5432,"protocol":"tcp","to":"10.0.0.7"}
 type ExplainRequest struct {
 	// From Who opens the connection. An instance by name or id, or an address.
 	//
@@ -815,7 +820,7 @@ type Membership struct {
 // MembershipMeans defines model for Membership.Means.
 type MembershipMeans string
 
-// MembershipRequest defines model for MembershipRequest.
+// MembershipRequest Example: {"instance":{"id":"5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11"}}
 type MembershipRequest struct {
 	// Instance An object by id. Other fields of it are ignored.
 	Instance Identified `json:"instance"`
@@ -929,7 +934,7 @@ type Organization struct {
 	// Example: web
 	Name Name `json:"name"`
 
-	// Quotas How much an organization may have.
+	// Quotas How much an organization may have. At first 1,000 groups of 1,000 rules, 16 groups an instance, 10,000 instances and 100 keys.
 	Quotas Quotas `json:"quotas"`
 }
 
@@ -1025,12 +1030,21 @@ type QuotaList struct {
 	Quotas []Quota `json:"quotas"`
 }
 
-// Quotas How much an organization may have.
+// Quotas How much an organization may have. At first 1,000 groups of 1,000 rules, 16 groups an instance, 10,000 instances and 100 keys.
 type Quotas struct {
-	APIKeys                   int `json:"api-keys"`
-	Instances                 int `json:"instances"`
-	RulesPerSecurityGroup     int `json:"rules-per-security-group"`
-	SecurityGroups            int `json:"security-groups"`
+	// APIKeys Of the organization, expired ones too until they are deleted.
+	APIKeys int `json:"api-keys"`
+
+	// Instances Of the organization.
+	Instances int `json:"instances"`
+
+	// RulesPerSecurityGroup Of each group.
+	RulesPerSecurityGroup int `json:"rules-per-security-group"`
+
+	// SecurityGroups Of the organization.
+	SecurityGroups int `json:"security-groups"`
+
+	// SecurityGroupsPerInstance Of each instance.
 	SecurityGroupsPerInstance int `json:"security-groups-per-instance"`
 }
 
@@ -1079,7 +1093,7 @@ type Reference struct {
 	Name Name `json:"name"`
 }
 
-// RegisterSSHKeyRequest defines model for RegisterSSHKeyRequest.
+// RegisterSSHKeyRequest Example: {"name":"laptop","public-key":"ssh-ed25519 AAAA"}
 type RegisterSSHKeyRequest struct {
 	// Name Printable characters; case is kept. Unique among those of its kind where it says so.
 	//
@@ -1088,13 +1102,13 @@ type RegisterSSHKeyRequest struct {
 	PublicKey string `json:"public-key"`
 }
 
-// ReplaceRulesRequest defines model for ReplaceRulesRequest.
+// ReplaceRulesRequest Example: {"rules":[{"end-port":22,"flow-direction":"ingress","protocol":"tcp","security-group":{"name":"bastion"},"start-port":22}]}
 type ReplaceRulesRequest struct {
 	// Rules All rules that the group is to have. Those that it has already stay as they are, with their ids and hits.
 	Rules []AddRuleRequest `json:"rules"`
 }
 
-// RotateAPIKeyRequest defines model for RotateAPIKeyRequest.
+// RotateAPIKeyRequest Example: {"overlap-seconds":3600}
 type RotateAPIKeyRequest struct {
 	// OverlapSeconds How long the old key works on.
 	OverlapSeconds *int `json:"overlap-seconds,omitempty"`
@@ -1280,7 +1294,7 @@ type Session struct {
 // SessionGroupChanges Whether running instances may change their groups.
 type SessionGroupChanges string
 
-// SourceRequest defines model for SourceRequest.
+// SourceRequest Example: {"cidr":"203.0.113.0/24"}
 type SourceRequest struct {
 	// Cidr CIDR in canonical form. In requests a bare address stands for itself alone.
 	//
@@ -1345,7 +1359,7 @@ type TemplateRuleList struct {
 	TemplateRules []TemplateRule `json:"template-rules"`
 }
 
-// UpdateInstanceRequest defines model for UpdateInstanceRequest.
+// UpdateInstanceRequest Example: {"labels":{"role":"db"}}
 type UpdateInstanceRequest struct {
 	// Host Extension: the hypervisor it runs on now; empty for none.
 	Host *string `json:"host,omitempty"`
@@ -1357,6 +1371,8 @@ type UpdateInstanceRequest struct {
 }
 
 // UpdateOrganizationRequest A field that is left out stays as it is.
+//
+// Example: {"hosts":["*"]}
 type UpdateOrganizationRequest struct {
 	// Hosts Hosts on which its keys may place instances; `*` is every host. None at first.
 	Hosts *[]string `json:"hosts,omitempty"`
@@ -1367,6 +1383,8 @@ type UpdateOrganizationRequest struct {
 }
 
 // UpdateSecurityGroupRequest What is left out stays as it is.
+//
+// Example: {"name":"www"}
 type UpdateSecurityGroupRequest struct {
 	Description *Description `json:"description,omitempty"`
 	Name        *Name        `json:"name,omitempty"`
