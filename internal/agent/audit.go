@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -66,11 +65,12 @@ func (e *enforcer) inspect() (news bool) {
 	}
 	drift, err := e.datapath.Audit()
 	belted := e.protection.belted
-	tampered, loose := e.protection.fasten(newPorts(e.state.View, e.links))
-	if tampered {
+	e.protection.verify()
+	if e.protection.tampered {
+		e.protection.tampered = false
 		drift = append(drift, "nftables' table of closed interfaces")
 	}
-	e.alarm.check(errors.Join(err, loose))
+	e.alarm.check(err)
 	if len(drift) > 0 {
 		e.alarm.raise(drift)
 		e.dirty, e.owed = true, true

@@ -34,9 +34,11 @@ type protection struct {
 	uplinks  []string // patterns of names of ports that are not
 	vlan     uint16   // that ports of bridges get which give new ones none; 0: the agent gives none
 
-	belted  bool // the belt is in force
-	loose   bool // it is known not to be
-	refused bool // the host has no belt, and this was said
+	belt     *hypervisor.Belt // that interfaces need; nil: none, or not known yet
+	belted   bool             // it is in force
+	loose    bool             // there is known to be none
+	refused  bool             // the host can have none, and this was said
+	tampered bool             // something else had taken it away; for the next audit to tell
 }
 
 // secure admits the interfaces that are filtered, and none else. What it did it notes
@@ -47,8 +49,7 @@ func (p *protection) secure(v *policy.View, links map[string]hypervisor.Link) er
 	for _, port := range now.own {
 		errs = append(errs, p.admit(port, now))
 	}
-	_, err := p.fasten(now)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, p.fasten(now))...)
 }
 
 // admit lets what is filtered pass. A port that left its bridge and came back has no
@@ -73,24 +74,34 @@ func (p *protection) admit(port hypervisor.Link, now *ports) error {
 	return err
 }
 
-// fasten puts the belt in force if some interface needs it, and takes it off if none
-// does. It tells whether something else had tampered with it.
-func (p *protection) fasten(now *ports) (tampered bool, err error) {
-	if !p.needsBelt(now) {
-		if p.loose {
-			return false, nil
-		}
-		p.belted, p.loose = false, true
-		return false, p.host.LoosenBelt()
+// fasten puts the belt in force if some interface needs it, and takes it off if none does.
+func (p *protection) fasten(now *ports) error {
+	if p.needsBelt(now) {
+		p.belt, p.loose = &hypervisor.Belt{Names: now.held(), Prefixes: p.prefixes}, false
+		p.verify()
+		return nil
 	}
-	tampered, err = p.host.FastenBelt(hypervisor.Belt{Names: now.held(), Prefixes: p.prefixes})
-	p.belted, p.loose = err == nil, false
+	p.belt, p.belted = nil, false
+	if p.loose {
+		return nil
+	}
+	p.loose = true
+	return p.host.LoosenBelt()
+}
+
+// verify puts the belt in force where it is not. A host that can have none gets on
+// without.
+func (p *protection) verify() {
+	if p.belt == nil {
+		return
+	}
+	tampered, err := p.host.FastenBelt(*p.belt)
+	p.belted, p.tampered = err == nil, p.tampered || tampered
 	if err != nil && !p.refused {
 		p.refused = true
 		p.log.Error("this host has nothing that keeps new interfaces closed until they are filtered; they are filtered as soon as the kernel tells of them",
 			"error", err)
 	}
-	return tampered, nil
 }
 
 // needsBelt tells whether something else may make an interface that is then not closed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 
 // share is which part of the time reading all maps back may take. Where they are
 // large they are read more rarely, then.
-const share = 200
+const share = 500
 
 // Audit looks whether what is in force is still what Apply left there, and says what
 // is not, each in a few words. Pins it restores; the rest it takes note of, and the
@@ -48,11 +49,15 @@ func (d *Datapath) auditPins() (drift []string, err error) {
 			return nil, err
 		}
 	}
+	pins, err := names(dir)
+	if err != nil {
+		return nil, err
+	}
 	maps := reflect.ValueOf(d.kernel.maps)
 	for i := range maps.NumField() {
 		m := maps.Field(i).Interface().(*ebpf.Map)
 		path := filepath.Join(dir, maps.Type().Field(i).Tag.Get("ebpf")+"_v"+strconv.Itoa(abiVersion))
-		if !m.IsPinned() || exists(path) {
+		if !m.IsPinned() || pins[filepath.Base(path)] {
 			continue
 		}
 		drift = append(drift, "pin of map "+filepath.Base(path)+" removed")
@@ -61,6 +66,24 @@ func (d *Datapath) auditPins() (drift []string, err error) {
 		}
 	}
 	return drift, nil
+}
+
+// names are those of what is in a directory.
+func names(dir string) (map[string]bool, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list pins: %w", err)
+	}
+	defer f.Close()
+	list, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list pins: %w", err)
+	}
+	all := make(map[string]bool, len(list))
+	for _, name := range list {
+		all[name] = true
+	}
+	return all, nil
 }
 
 // repinMap pins another handle: a map remembers its pin.
@@ -81,8 +104,12 @@ func (l *links) audit() (drift []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	pins, err := names(l.dir)
+	if err != nil {
+		return nil, err
+	}
 	for pin, held := range l.held {
-		found, err := l.auditOne(pin, held, programs)
+		found, err := l.auditOne(pin, held, programs, pins[pin])
 		if found != "" {
 			drift = append(drift, found)
 		}
@@ -94,7 +121,7 @@ func (l *links) audit() (drift []string, err error) {
 }
 
 // auditOne puts back what can be put back without detaching.
-func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.Program) (drift string, err error) {
+func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.Program, pinned bool) (drift string, err error) {
 	info, err := held.Info()
 	if err != nil {
 		return "", fmt.Errorf("identify link %s: %w", pin, err)
@@ -108,7 +135,7 @@ func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.P
 		return "", nil // it went with its interface
 	case info.Program != l.ids[hook]:
 		return "interface " + index + " had another program as " + hook, held.Update(programs[hook])
-	case !exists(l.path(pin)):
+	case !pinned:
 		return "pin of link " + pin + " removed", l.repin(pin)
 	}
 	return "", nil
