@@ -1,7 +1,7 @@
 import "@mantine/core/styles.css";
 import "@mantine/spotlight/styles.css";
 import "./theme.css";
-import { createTheme, MantineProvider, Modal } from "@mantine/core";
+import { createTheme, InputWrapper, MantineProvider, Modal } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -13,7 +13,10 @@ const theme = createTheme({
   primaryColor: "teal",
   defaultRadius: "md",
   // A lock would be a style element, which the content security policy does not allow.
-  components: { Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }) },
+  components: {
+    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }),
+    InputWrapper: InputWrapper.extend({ defaultProps: { withAsterisk: false } }),
+  },
 });
 
 const root = document.getElementById("root");

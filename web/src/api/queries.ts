@@ -5,6 +5,9 @@ import type { ExplainRequest } from "./types";
 
 const live = 5_000; // between two looks at what changes by itself, in milliseconds
 
+// whileTold asks again and again, unless there is no answer to be had.
+const whileTold = ({ state }: { state: { error: Error | null } }) => (state.error ? false : live);
+
 const path = (id: string) => ({ params: { path: { id } } });
 
 export const session = queryOptions({
@@ -54,14 +57,14 @@ export const drops = (id: string) =>
   queryOptions({
     queryKey: ["drops", id],
     queryFn: async () => (await answer(api.GET("/instance/{id}/drop", path(id)))).drops,
-    refetchInterval: live,
+    refetchInterval: whileTold,
   });
 
 export const openFlows = (id: string) =>
   queryOptions({
     queryKey: ["open-flows", id],
     queryFn: () => answer(api.GET("/instance/{id}/flow", path(id))),
-    refetchInterval: live,
+    refetchInterval: whileTold,
   });
 
 export const hits = (group?: string) =>
@@ -71,7 +74,7 @@ export const hits = (group?: string) =>
       const query = { "security-group": group };
       return (await answer(api.GET("/rule-hit", { params: { query } })))["rule-hits"];
     },
-    refetchInterval: live,
+    refetchInterval: whileTold,
   });
 
 export const receipts = queryOptions({

@@ -80,8 +80,9 @@ const columns: Column<GroupSummary>[] = [
 
 function deletion(onDelete: (group: GroupSummary) => void): Column<GroupSummary> {
   return {
-    title: "",
+    title: "Delete",
     width: "34px",
+    action: true,
     cell: (g) =>
       !g.default && (
         <ActionIcon variant="subtle" color="gray" aria-label={`Delete ${g.name}`} onClick={() => onDelete(g)}>

@@ -47,7 +47,12 @@ function Keys({ keys, onMade }: { keys: Key[]; onMade: (key: CreatedKey) => void
     { title: "Made", width: "120px", cell: (k) => <Ago time={k["created-at"]} /> },
     { title: "Last used", width: "120px", cell: (k) => <Ago time={k["last-used-at"]} /> },
     { title: "Expires", width: "120px", cell: (k) => <Ago time={k["expires-at"]} /> },
-    { title: "", width: "34px", cell: (k) => <Actions apiKey={k} onRotate={setRotating} onRevoke={setRevoking} /> },
+    {
+      title: "Actions",
+      width: "34px",
+      action: true,
+      cell: (k) => <Actions apiKey={k} onRotate={setRotating} onRevoke={setRevoking} />,
+    },
   ];
   return (
     <>

@@ -7,6 +7,7 @@ export interface Column<Row> {
   width: string; // a track of a CSS grid
   cell: (row: Row) => ReactNode;
   number?: boolean; // numbers stand at the right
+  action?: boolean; // a button, at the end of the row
 }
 
 interface TableProps<Row> {
@@ -37,7 +38,7 @@ export function Table<Row>({ label, columns, count, row, rowKey, onWindow }: Tab
         <div role="row" aria-rowindex={1} className={classes.head}>
           {columns.map((c) => (
             <div key={c.title} role="columnheader" data-number={c.number || undefined}>
-              {c.title}
+              {c.action ? <span className={classes.hidden}>{c.title}</span> : c.title}
             </div>
           ))}
         </div>
@@ -56,7 +57,13 @@ export function Table<Row>({ label, columns, count, row, rowKey, onWindow }: Tab
               style={{ transform: `translateY(${item.start - scrollMargin}px)` }}
             >
               {columns.map((c) => (
-                <div key={c.title} role="cell" data-title={c.title} data-number={c.number || undefined}>
+                <div
+                  key={c.title}
+                  role="cell"
+                  data-title={c.title}
+                  data-number={c.number || undefined}
+                  data-action={c.action || undefined}
+                >
                   {data ? c.cell(data) : <span className={classes.unread} />}
                 </div>
               ))}

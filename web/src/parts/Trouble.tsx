@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { IconCloudOff, IconLock, IconMoodEmpty, IconPlugX } from "@tabler/icons-react";
+import { IconCloudOff, IconHelpCircle, IconLock, IconMoodEmpty, IconPlugX } from "@tabler/icons-react";
 import { Problem } from "../api/client";
 import { Notice } from "./Notice";
 
@@ -11,7 +11,7 @@ export function Trouble({ error, retry }: { error: unknown; retry?: () => void }
   return (
     <Notice icon={<Icon size={28} stroke={1.5} />} title={title} role={status === 501 ? undefined : "alert"}>
       <p>{message}</p>
-      {retry && status !== 501 && (
+      {retry && ![400, 403, 404, 501].includes(status) && (
         <Button variant="light" onClick={retry}>
           Try again
         </Button>
@@ -24,6 +24,7 @@ const away = { Icon: IconPlugX, title: "Not available right now" };
 
 const kinds: Record<number, { Icon: typeof IconLock; title: string }> = {
   0: { Icon: IconCloudOff, title: "The server can't be reached" },
+  400: { Icon: IconHelpCircle, title: "That can’t be answered" },
   403: { Icon: IconLock, title: "Your key may not see this" },
   404: { Icon: IconMoodEmpty, title: "There is no such thing here" },
   501: { Icon: IconPlugX, title: "This server can't tell that yet" },

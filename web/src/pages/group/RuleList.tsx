@@ -118,8 +118,9 @@ function useDelete(group: Group) {
 
 function deletion(onDelete: (rule: Rule) => void): Column<Rule> {
   return {
-    title: "",
+    title: "Delete",
     width: "34px",
+    action: true,
     cell: (rule) => (
       <ActionIcon variant="subtle" color="gray" aria-label={`Delete ${sentence(rule)}`} onClick={() => onDelete(rule)}>
         <IconTrash size={17} />

@@ -5,16 +5,16 @@ import { trafficWords } from "../../words/rule";
 import type { MapNode } from "./graph";
 import classes from "./Picture.module.css";
 
-export type GroupNodeType = Node<{ node: MapNode }, "wall">;
+export type GroupNodeType = Node<{ node: MapNode; upright: boolean }, "wall">;
 
-export function GroupNode({ data: { node } }: NodeProps<GroupNodeType>) {
+export function GroupNode({ data: { node, upright } }: NodeProps<GroupNodeType>) {
   return (
     <div className={classes.node} data-kind={node.kind}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle type="target" position={upright ? Position.Top : Position.Left} isConnectable={false} />
       {node.kind === "group" ? <Link to={`/groups/${node.id}`}>{node.name}</Link> : <strong>{node.name}</strong>}
       {node.kind === "group" && <small>{count(node.members, "instance")}</small>}
       {node.own.length > 0 && <small>among themselves: {node.own.map(trafficWords).join(", ")}</small>}
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      <Handle type="source" position={upright ? Position.Bottom : Position.Right} isConnectable={false} />
     </div>
   );
 }

@@ -18,7 +18,8 @@ export function MapList({ graph, onEdge }: { graph: Graph; onEdge: (id: string) 
     { title: "with", width: "minmax(140px, 1.5fr)", cell: edgeWords },
     { title: "Hits, last hour", width: "120px", number: true, cell: (e) => e.hits.toLocaleString("en") },
     {
-      title: "",
+      title: "Show the rules",
+      action: true,
       width: "90px",
       cell: (e) => (
         <Button size="compact-sm" variant="light" onClick={() => onEdge(e.id)}>

@@ -9,6 +9,7 @@ import {
   type Node,
   type NodeTypes,
 } from "@xyflow/react";
+import { useMediaQuery } from "@mantine/hooks";
 import { useMemo } from "react";
 import { portWords, ruleWords } from "../../words/rule";
 import { hasPorts } from "../../words/service";
@@ -29,9 +30,10 @@ const nodeTypes: NodeTypes = { wall: GroupNode };
 const crowd = 40; // nodes from which on an edge shows its ports only when it is chosen
 
 export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps) {
+  const upright = useMediaQuery("(max-width: 48em)");
   const dark = useComputedColorScheme("light") === "dark";
-  const places = useMemo(() => layout(graph), [graph]);
-  const nodes = useMemo(() => nodesOf(graph, places), [graph, places]);
+  const places = useMemo(() => layout(graph, upright), [graph, upright]);
+  const nodes = useMemo(() => nodesOf(graph, places, upright), [graph, places, upright]);
   const edges = useMemo(
     () => [...graph.edges.map((e) => edgeOf(e, chosen, graph.nodes.length > crowd)), ...deniedEdges(graph, denied)],
     [graph, denied, chosen],
@@ -62,10 +64,18 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
   );
 }
 
-function nodesOf(graph: Graph, places: ReturnType<typeof layout>): GroupNodeType[] {
+function nodesOf(graph: Graph, places: ReturnType<typeof layout>, upright: boolean): GroupNodeType[] {
   return graph.nodes.map((node) => {
     const { x = 0, y = 0, width = 150, height = 56 } = places.get(node.id) ?? {};
-    return { id: node.id, type: "wall", position: { x, y }, width, height, data: { node }, ariaLabel: node.name };
+    return {
+      id: node.id,
+      type: "wall",
+      position: { x, y },
+      width,
+      height,
+      data: { node, upright },
+      ariaLabel: node.name,
+    };
   });
 }
 

@@ -1,4 +1,4 @@
-// Where the nodes go: layered from left to right, in the direction in which connections are opened.
+// Where the nodes go: layered in the direction in which connections are opened.
 import dagre from "@dagrejs/dagre";
 import type { Graph, MapNode } from "./graph";
 
@@ -9,9 +9,10 @@ export interface Placed {
   height: number;
 }
 
-export function layout(graph: Graph): Map<string, Placed> {
+// layout draws from left to right; upright, from top to bottom, where it is narrow.
+export function layout(graph: Graph, upright: boolean): Map<string, Placed> {
   const g = new dagre.graphlib.Graph();
-  g.setGraph({ rankdir: "LR", nodesep: 28, ranksep: 130, edgesep: 14 });
+  g.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 30, ranksep: 110, edgesep: 16 });
   g.setDefaultEdgeLabel(() => ({}));
   for (const node of graph.nodes) g.setNode(node.id, sizeOf(node));
   for (const edge of graph.edges) g.setEdge(edge.source, edge.target);

@@ -70,7 +70,7 @@ function columns(onAsk: (asked: Asked) => void): Column<Organization>[] {
       cell: (o) => `≤ ${o.quotas["security-groups"].toLocaleString("en")}`,
     },
     { title: "Made", width: "130px", cell: (o) => <Ago time={o["created-at"]} /> },
-    { title: "", width: "34px", cell: (o) => <Actions organization={o} onAsk={onAsk} /> },
+    { title: "Actions", width: "34px", action: true, cell: (o) => <Actions organization={o} onAsk={onAsk} /> },
   ];
 }
 
