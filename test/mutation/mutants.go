@@ -62,7 +62,7 @@ var mutants = []mutant{
 	c("MLD queries are delivered at any hop limit", "nd.h", "ip->icmp_type == MLD_QUERY && ip->hop_limit == MLD_HOP_LIMIT &&", "ip->icmp_type == MLD_QUERY &&"),
 	c("the first answer settles a flow", "flow.h", "return flow->state == FLOW_ESTABLISHED && direction_of(flow) == side_of(p);", "return direction_of(flow) != side_of(p);"),
 	c("a SYN+ACK settles a connection", "flow.h", "return flow->state == FLOW_SYN_ACK && next_state(p, flow) == FLOW_ESTABLISHED;", "return next_state(p, flow) == FLOW_SYN_ACK;"),
-	c("a full table forgets what it has no room for", "flow.h", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))\n\t\treturn DROP_TABLE_FULL;", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY)) {\n\t\tif (openers)\n\t\t\tbpf_map_delete_elem(openers, &p->key);\n\t\treturn DROP_TABLE_FULL;\n\t}"),
+	c("a full table forgets what it has no room for", "flow.h", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY))\n\t\treturn DROP_TABLE_FULL;", "if (bpf_map_update_elem(table, &p->key, &p->flow, BPF_ANY)) {\n\t\tremove_opener(p, place);\n\t\treturn DROP_TABLE_FULL;\n\t}"),
 	c("known flows outlive an epoch", "known.h", "flow->epoch == p->epoch &&", ""),
 	c("known flows never expire", "known.h", "since(p->now, flow->last_seen) <= timeout_of(&p->key, FLOW_ESTABLISHED) &&", ""),
 	c("known flows don't close", "known.h", "(TCP_SYN | TCP_FIN | TCP_RST)", "TCP_SYN"),
