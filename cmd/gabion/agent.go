@@ -50,6 +50,7 @@ CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN, and needs nothing else.`,
 	f.StringSliceVar(&config.InstancePrefixes, "instance-interface", nil, "`PREFIX` of names of interfaces that are instances' and pass nothing until one is registered on them; repeat for several; without it those that instances have")
 	f.StringSliceVar(&config.Uplinks, "uplink", nil, "`PATTERN` of names of ports that lead out and are not reported as unprotected; repeat for several")
 	f.Uint16Var(&config.VLAN, "vlan", 0, "`VLAN` that instances' interfaces get on bridges that filter VLANs and give new ports none (vlan_default_pvid 0)")
+	f.StringVar(&config.MetricsListen, "metrics-listen", "", "`HOST:PORT` that answers Prometheus at /metrics, to anybody who reaches it; without it none")
 	f.StringVar(&config.FlowLog, "flow-log", "", "`FILE` that gets flow events, one JSON object a line; - is standard output; without it none")
 	f.BoolVar(&config.FlowLogAllowed, "flow-log-allowed", false, "log first packets that pass, too")
 	return cmd

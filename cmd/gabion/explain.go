@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -126,17 +127,65 @@ func (a *app) explain(e rest.Explanation) error {
 		return a.printJSON(e)
 	}
 	a.say("%s\n", e.Summary)
-	return align(a.stdout, [][]string{endRow("egress", e.From), endRow("ingress", e.To)})
+	if err := align(a.stdout, [][]string{endRow("egress", e.From), endRow("ingress", e.To)}); err != nil {
+		return err
+	}
+	a.explainNearest(e.From)
+	a.explainNearest(e.To)
+	return nil
 }
 
-// endRow is what one end of a connection decides, and why.
+// endRow is what one end of a connection decides, why, and whether its host agrees.
 func endRow(direction string, end rest.ConnectionEnd) []string {
 	if end.Instance == nil {
 		return []string{"", end.Address, "-", "no instance of yours: decides nothing here"}
 	}
 	why := end.Reason
 	if end.Rule != nil && end.SecurityGroup != nil {
-		why = fmt.Sprintf("rule %s of group %s: %s", short(end.Rule.ID), end.SecurityGroup.Name, describe(*end.Rule))
+		why = fmt.Sprintf("rule %s of group %s: %s%s", short(end.Rule.ID), end.SecurityGroup.Name, describe(*end.Rule), meansText(end.Membership))
 	}
-	return []string{"", direction + " of " + end.Instance.Name, string(end.Verdict), why}
+	return []string{"", direction + " of " + end.Instance.Name, string(end.Verdict), why, loadedText(end.Loaded)}
+}
+
+// meansText says how the other end came to be meant by the rule.
+func meansText(m *rest.Membership) string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Means == rest.MembershipMeansExternalSource:
+		return fmt.Sprintf(" (%s is in its external source %s)", m.Address, m.Via)
+	case m.Means == rest.MembershipMeansMember:
+		return fmt.Sprintf(" (%s is a member's)", m.Address)
+	}
+	return ""
+}
+
+// loadedText is what the programs on the host say.
+func loadedText(l *rest.LoadedVerdict) string {
+	switch {
+	case l == nil:
+		return ""
+	case l.Unavailable != "":
+		return "not confirmed: " + l.Unavailable
+	case l.Agrees:
+		return "confirmed by the host"
+	}
+	return fmt.Sprintf("THE HOST DECIDES OTHERWISE: %s, %s", l.Verdict, l.Reason)
+}
+
+// explainNearest says which rules nearly admit what an end denies.
+func (a *app) explainNearest(end rest.ConnectionEnd) {
+	if len(end.Nearest) == 0 {
+		return
+	}
+	a.say("\nNearest rules of %s:", end.Instance.Name)
+	rows := make([][]string, len(end.Nearest))
+	for i, n := range end.Nearest {
+		differs := make([]string, len(n.Differs))
+		for k, d := range n.Differs {
+			differs[k] = string(d)
+		}
+		rows[i] = []string{"", short(n.Rule.ID), "of group " + n.SecurityGroup.Name, describe(n.Rule), "differs in " + strings.Join(differs, " and ")}
+	}
+	_ = align(a.stdout, rows) // like say: who reads no more misses nothing
 }

@@ -15,6 +15,7 @@ import (
 func newRuleCommand(a *app) *cobra.Command {
 	return noun(groupWalls, "rule", "Rules: what a group lets in and out",
 		a.reads(a.completes(newRuleListCommand(a), groupNames)),
+		a.reads(newRuleHitsCommand(a)),
 		a.reads(newRuleTemplatesCommand(a)),
 		a.changes(a.completes(newRuleAddCommand(a), groupNames)),
 		a.changes(a.completes(newRuleDeleteCommand(a), groupNames)),

@@ -139,7 +139,8 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Log.Error("the state file is of no use; what is enforced now stays until the server is there", "error", err)
 	}
-	enforcer := newEnforcer(a.datapath, a.host, states, state, c.Log)
+	applies := newApplies()
+	enforcer := newEnforcer(timed{a.datapath, applies}, a.host, states, state, c.Log)
 	enforcer.protection.prefixes, enforcer.protection.uplinks, enforcer.protection.vlan = c.InstancePrefixes, c.Uplinks, c.VLAN
 	w := &witness{packets: a.datapath, log: c.Log, flowLog: a.flowLog}
 	client := feed.NewClient(feed.ClientConfig{
@@ -162,6 +163,10 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 		named{"counters", w.count},
 		named{"events", w.listen},
 		named{"flow collector", collector{a.datapath, c.Log}.run},
+		named{"metrics", (&metrics{
+			address: c.MetricsListen, verdicts: a.datapath.Verdicts, rules: a.datapath.RuleHits,
+			witness: w, enforcer: enforcer, client: client, applies: applies, log: c.Log,
+		}).run},
 		named{"probe", probe{a.dir.file(probeSocket), enforcer.Ready, c.Log}.run},
 	}
 }

@@ -35,6 +35,7 @@ type Config struct {
 	FlowLog string // file for flow events, one JSON object a line; "-" is standard output; empty is none
 	// FlowLogAllowed logs first packets that pass, too.
 	FlowLogAllowed bool
+	MetricsListen  string // host:port for Prometheus; empty is none
 	Version        string
 	Log            *slog.Logger
 }
@@ -48,6 +49,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("--server %q is not HOST:PORT; write one like 192.0.2.10:8444", c.Server)
 	case c.StateDir == "":
 		return errors.New("--state-dir is missing; name the directory that holds the host's state")
+	case c.MetricsListen != "" && !isHostPort(c.MetricsListen):
+		return fmt.Errorf("--metrics-listen %q is not HOST:PORT; write one like 127.0.0.1:9485", c.MetricsListen)
 	case c.Name != "":
 		if err := gabion.ValidateHostName("--name", c.Name); err != nil {
 			return err

@@ -20,6 +20,8 @@ type Config struct {
 	Explainer   Explainer
 	Flows       Flows
 	Receipts    Receipts
+	Telemetry   Telemetry
+	Metrics     *Metrics
 	// Stopping is closed when the server is about to stop: streams end then.
 	Stopping <-chan struct{}
 	// MintToken makes a join token for a host: its text, and the hash to store.
@@ -55,6 +57,7 @@ func New(c Config) http.Handler {
 	router.MethodNotAllowed(wrongMethod(router))
 	router.Get("/healthz", func(http.ResponseWriter, *http.Request) {})
 	router.Get("/readyz", a.readyz)
+	router.Method(http.MethodGet, "/metrics", a.serveMetrics())
 	router.Route(Base, func(contract chi.Router) {
 		contract.Use(a.authenticate, a.replay)
 		openapi.HandlerWithOptions(a, openapi.ChiServerOptions{

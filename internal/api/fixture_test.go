@@ -99,7 +99,7 @@ func (a awaiting) Enforced(int64) (hosts, waiting int, took time.Duration, known
 func newHandler(t *testing.T, store api.Store, missing ...string) http.Handler {
 	t.Helper()
 	return api.New(api.Config{
-		Store: store, Enforcement: awaiting(missing), Receipts: awaiting(missing), Zone: "ch-gva-2",
+		Store: store, Enforcement: awaiting(missing), Receipts: awaiting(missing), Metrics: api.NewMetrics(), Zone: "ch-gva-2",
 		Ready: func(context.Context) error { return nil },
 		Log:   slog.New(slog.DiscardHandler),
 	})

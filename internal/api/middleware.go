@@ -46,6 +46,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 			if cause := recover(); cause != nil {
 				a.recovered(seen, r, cause)
 			}
+			a.Metrics.answered(r, seen.status, time.Since(begin))
 			a.Log.Debug("request", "request", id, "method", r.Method, "path", r.URL.Path,
 				"status", seen.status, "remote", r.RemoteAddr, "duration", time.Since(begin))
 		}()

@@ -40,7 +40,8 @@ type Server struct {
 	store    *store.Store
 	feed     *feed.Server
 	health   *health
-	http     *http.Server  // of the API
+	http     *http.Server // of the API
+	metrics  *api.Metrics
 	stopping chan struct{} // closed when the API is about to stop
 	stream   *grpc.Server
 	closers  []func() error // in the order of opening
@@ -137,7 +138,8 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 }
 
 func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
-	s.stopping = make(chan struct{})
+	s.stopping, s.metrics = make(chan struct{}), api.NewMetrics()
+	s.feed.OnEnforced = s.metrics.Enforced
 	s.http = &http.Server{Handler: beside(s.handler(ca), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	s.config.Limits.apply(s.http)
@@ -150,6 +152,8 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 		Explainer:   s.feed,
 		Flows:       s.feed,
 		Receipts:    s.feed,
+		Telemetry:   s.feed,
+		Metrics:     s.metrics,
 		Stopping:    s.stopping,
 		MintToken: func(host string) (string, [32]byte, error) {
 			token, err := ca.MintToken(host)
