@@ -13,7 +13,6 @@ const path = (id: string) => ({ params: { path: { id } } });
 export const session = queryOptions({
   queryKey: ["session"],
   queryFn: () => answer(api.GET("/session")),
-  retry: false,
   staleTime: 60_000,
 });
 

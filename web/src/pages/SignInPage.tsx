@@ -16,7 +16,7 @@ export function SignInPage() {
   const signIn = useMutation({
     mutationFn: () => answer(api.POST("/session", { body: { key: key.trim(), secret: secret.trim() } })),
     onSuccess: (caller) => {
-      queries.clear();
+      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== session.queryKey[0] }); // of another caller
       queries.setQueryData(session.queryKey, caller);
     },
   });

@@ -17,7 +17,8 @@ export function Shortcuts() {
   useHotkeys([
     ["/", () => reach("search")],
     ["n", () => reach("new")],
-    ["shift+?", () => setOpen(true)],
+    ["?", () => setOpen(true)],
+    ["shift+?", () => setOpen(true)], // as most keyboards write it
   ]);
   return (
     <Modal opened={open} onClose={() => setOpen(false)} title="Keys">
