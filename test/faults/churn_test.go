@@ -151,7 +151,7 @@ func (w *writer) write(ctx context.Context, n int) error {
 
 // pick is a set of rules: one of the base or more, and any of the others.
 func (w *writer) pick() []rest.AddRuleRequest {
-	rules := slices.Clone(w.base)
+	rules := append([]rest.AddRuleRequest{}, w.base...) // none is no rules, and not nothing said
 	w.random.Shuffle(len(rules), func(i, j int) { rules[i], rules[j] = rules[j], rules[i] })
 	rules = rules[:min(len(rules), 1+w.random.IntN(len(rules)+1))]
 	for _, r := range w.churn.site.others() {
@@ -187,7 +187,7 @@ func (s *site) others() []rest.AddRuleRequest {
 		s.fromGroup("udp", 5000, 9998, "friends"),
 		fromNetwork("udp", 1, servicePort-1, "0.0.0.0/0"),
 		fromNetwork("udp", servicePort+1, closedPort-1, stranger+"/32"),
-		fromNetwork("tcp", 1, 65535, "10.77.0.0/24"),
+		fromNetwork("tcp", 1, webPort-1, "10.77.0.0/24"),
 		fromNetwork("udp", servicePort, servicePort, "203.0.113.0/24"),
 		fromNetwork("udp", 10000, 65535, "10.0.0.0/8"),
 		s.fromGroup("udp", servicePort, servicePort, "extra"),

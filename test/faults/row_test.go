@@ -33,7 +33,12 @@ const (
 // rows are the faults of the table, in its order: name of the test, fault, what is accepted.
 var rows = []struct{ test, fault, accepted string }{
 	{"TestAgentKilled", "kill -9 of an agent at random moments, also during an update and while it attaches", "I1–I5; reconciled within 2 s (p99)"},
+	{"TestRulesChange", "10,000 changes of the rules", "I1–I5"},
+	{"TestRevocation", "1,000 connections in use lose the rule that admitted them", "no payload once the change is reported as applied"},
 	{"TestAgentStopped", "agent stopped (SIGSTOP)", "I1, I2; its readiness probe fails within 10 s, caught up within 5 s"},
+	{"TestServerAway", "server away, agents started anew meanwhile", "I1–I5; an idle agent uses less than 1 % of a processor"},
+	{"TestBlackHole", "connection to the server that carries nothing any more, one way or both", "I1–I5; noticed within 20 s, resumed within 30 s"},
+	{"TestServerKilled", "kill -9 of the server with the embedded store at random moments", "I1–I5, nothing corrupt"},
 }
 
 var results = map[string]*result{}

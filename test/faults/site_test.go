@@ -135,12 +135,12 @@ func (s *site) connect(t *testing.T) {
 // writePolicy makes the groups and the instances. The victim's rules are the churn's.
 func (s *site) writePolicy(t *testing.T) {
 	t.Helper()
-	for _, name := range append([]string{"friends", "strangers", "extra"}, churned...) {
+	for _, name := range append([]string{"friends", "strangers", "extra", "web"}, churned...) {
 		s.groups[name] = s.done(t)(s.client.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: name})).Reference.ID
 	}
 	s.done(t)(s.client.AddRules(t.Context(), s.groups["servers"], []rest.AddRuleRequest{s.allowing()[0]}))
 	for guest, groups := range map[*lab.Guest][]string{
-		s.victim: churned, s.friend: {"friends"}, s.neighbour: {"strangers"}, s.stranger: {"strangers"},
+		s.victim: append([]string{"web"}, churned...), s.friend: {"friends"}, s.neighbour: {"strangers"}, s.stranger: {"strangers"},
 	} {
 		s.register(t, guest, groups...)
 	}
