@@ -252,3 +252,36 @@ func (s *site) receipted(t *testing.T) {
 		t.Errorf("operation %+v %+v %v", op, op.Enforcement, err)
 	}
 }
+
+// TestAFloodShowsItsLosses sends more first packets that are denied than may be told.
+func TestAFloodShowsItsLosses(t *testing.T) {
+	s := newSite(t)
+	s.start(t)
+	twoRoles(t, s)
+	told := s.watch(t, rest.StreamFlowsParams{Instance: s.instanceID(t, "b2")})
+	flood := func(ports int) {
+		probes := make([]lab.Probe, ports)
+		for i := range probes {
+			probes[i] = lab.Probe{From: s.guests["a1"].Endpoint, To: s.guests["b2"].Endpoint, Protocol: gabion.UDP, Port: uint16(10_000 + i)}
+		}
+		s.check(t, probes, func(lab.Probe) bool { return false })
+	}
+	events, lost := 0, uint64(0)
+	for deadline := time.Now().Add(2 * countingTime); lost == 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events came, and no loss was told", events)
+		}
+		flood(400) // 100 at once and 50 a second are told, of what was not told in the last minute
+		for len(told) > 0 {
+			if w := <-told; w.Event != nil {
+				events++
+			} else {
+				lost += w.Lost
+			}
+		}
+	}
+	t.Logf("%d events came, %d were lost", events, lost)
+	if events == 0 {
+		t.Error("losses are told, and no event")
+	}
+}
