@@ -91,9 +91,14 @@ func (a *api) groupSummaries(ctx context.Context, org string, groups []gabion.Gr
 	return bodies, a.countMembers(ctx, org, at)
 }
 
-// countRules counts the groups' own rules, and the other groups whose rules name them.
+// countRules counts the groups' own rules and their hits, and the other groups whose
+// rules name them.
 func (a *api) countRules(ctx context.Context, org string, at map[string]*openapi.SecurityGroupSummary) error {
 	rules, err := a.Store.Rules(ctx, org)
+	if err != nil {
+		return err
+	}
+	hits, err := a.Flows.Hits(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,6 +107,7 @@ func (a *api) countRules(ctx context.Context, org string, at map[string]*openapi
 	for _, r := range rules {
 		if body := at[r.Group]; body != nil {
 			body.Rules++
+			body.HitsLastHour += int64(hits[r.ID].LastHour)
 		}
 		n := naming{r.Group, r.Peer.Group}
 		if body := at[n.peer]; body != nil && n.holder != n.peer && !counted[n] {

@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 const patience = 500; // between two questions how far a change is, in milliseconds
-const glance = 12_000; // how long a success shows
+const glance = 8_000; // how long a success shows
 
 let outcomes: Outcome[] = [];
 let last = 0;
@@ -38,7 +38,7 @@ export const dismiss = (key: number) => set(outcomes.filter((o) => o.key !== key
 // report shows what became of a change, and follows it until it ends.
 export function report(title: string, op: Operation, undo?: () => void) {
   const key = ++last;
-  set([...outcomes.slice(-3), { key, title, operation: op, undo }]);
+  set([...outcomes.slice(-2), { key, title, operation: op, undo }]);
   void follow(key, op);
 }
 

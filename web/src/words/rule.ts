@@ -49,7 +49,8 @@ function serviceOf(rule: AnyRule): string | undefined {
 export const preposition = (direction: Direction) => (direction === "ingress" ? "from" : "to");
 
 export function peerWords(rule: AnyRule): string {
-  if (rule["security-group"]) return rule["security-group"].name ?? "";
+  const group = rule["security-group"];
+  if (group) return group.name ?? `group ${group.id}`;
   return networkWords(rule.network ?? "");
 }
 

@@ -1,9 +1,11 @@
 import { UnstyledButton } from "@mantine/core";
 import { IconChevronDown, IconChevronRight } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { operation } from "../../api/queries";
-import type { AuditRecord } from "../../api/types";
+import { group, operation } from "../../api/queries";
+import type { AuditRecord, Rule } from "../../api/types";
 import { outcomeWords } from "../../words/operation";
+import { sentence } from "../../words/rule";
+import { count } from "../../words/time";
 import classes from "./RecordDetail.module.css";
 
 interface RecordDetailProps {
@@ -20,7 +22,7 @@ export function RecordDetail({ record, open, onToggle }: RecordDetailProps) {
       <UnstyledButton className={classes.toggle} onClick={onToggle} aria-expanded={open}>
         <Chevron size={16} aria-hidden />
         <span>
-          {record.action.replaceAll("-", " ")} <strong>{nameOf(record)}</strong>
+          {record.action.replaceAll("-", " ")} <Subject record={record} />
         </span>
       </UnstyledButton>
       {record.message && <div className={classes.message}>{record.message}</div>}
@@ -29,10 +31,25 @@ export function RecordDetail({ record, open, onToggle }: RecordDetailProps) {
   );
 }
 
-// nameOf is what the changed object is called, or else its id.
-function nameOf({ after, before, subject }: AuditRecord): string {
-  const name = after?.["name"] ?? before?.["name"];
-  return typeof name === "string" ? name : (subject ?? "");
+// Subject is what was changed: by its name as it was then, and rules as sentences.
+function Subject({ record }: { record: AuditRecord }) {
+  const object = record.after ?? record.before;
+  const rules = object?.["rules"];
+  if (Array.isArray(rules)) return <Rules rules={rules as Rule[]} group={record.subject ?? ""} />;
+  const name = object?.["name"];
+  return <strong>{typeof name === "string" ? name : record.subject}</strong>;
+}
+
+function Rules({ rules, group: id }: { rules: Rule[]; group: string }) {
+  const { data } = useQuery({ ...group(id), retry: false, staleTime: Infinity });
+  const [first] = rules;
+  return (
+    <>
+      <strong>{data?.name ?? id}</strong>
+      {first && ": "}
+      {rules.length === 1 && first ? sentence(first) : count(rules.length, "rule")}
+    </>
+  );
 }
 
 function Detail({ record }: { record: AuditRecord }) {
