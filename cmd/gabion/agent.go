@@ -41,7 +41,7 @@ CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN, and needs nothing else.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&config.Server, "server", "", "`HOST:PORT` of the server's stream for agents")
+	f.StringSliceVar(&config.Servers, "server", nil, "`HOST:PORT` of the server's stream for agents; repeat for several, or separate them by commas")
 	f.StringVar(&config.TokenFile, "token-file", "", "`FILE` with the join token; not needed once the host has joined")
 	f.StringVar(&config.StateDir, "state-dir", "", "`DIR` that holds the host's key, certificate and last policy")
 	f.StringVar(&config.Name, "name", "", "`NAME` that tells agents of one kernel apart; without it the host's")

@@ -73,7 +73,7 @@ func open(ctx context.Context, c Config) (_ *Agent, err error) {
 	if a.flowLog, err = openFlowLog(c.FlowLog, c.FlowLogAllowed, c.Log); err != nil {
 		return nil, err
 	}
-	e := enrolment{server: c.Server, tokenFile: c.TokenFile, path: a.dir.file(identityFile)}
+	e := enrolment{servers: c.Servers, tokenFile: c.TokenFile, path: a.dir.file(identityFile)}
 	if err := e.load(); err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 	enforcer.protection.prefixes, enforcer.protection.uplinks, enforcer.protection.vlan = c.InstancePrefixes, c.Uplinks, c.VLAN
 	w := &witness{packets: a.datapath, log: c.Log, flowLog: a.flowLog}
 	client := feed.NewClient(feed.ClientConfig{
-		Server:       c.Server,
+		Servers:      c.Servers,
 		Version:      c.Version,
 		Identity:     id,
 		Held:         enforcer.held(),

@@ -23,7 +23,7 @@ import (
 func config(t *testing.T) agent.Config {
 	t.Helper()
 	return agent.Config{
-		Server: "127.0.0.1:1", StateDir: filepath.Join(t.TempDir(), "state"),
+		Servers: []string{"127.0.0.1:1"}, StateDir: filepath.Join(t.TempDir(), "state"),
 		Name: "agent.test" + strconv.Itoa(os.Getpid()), Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -49,9 +49,9 @@ func refused(t *testing.T, c agent.Config, says string) {
 
 func TestBadConfig(t *testing.T) {
 	for says, change := range map[string]func(c *agent.Config){
-		"--server is missing":    func(c *agent.Config) { c.Server = "" },
-		"is not HOST:PORT":       func(c *agent.Config) { c.Server = "localhost" },
-		`"h:99999" is not`:       func(c *agent.Config) { c.Server = "h:99999" },
+		"--server is missing":    func(c *agent.Config) { c.Servers = nil },
+		"is not HOST:PORT":       func(c *agent.Config) { c.Servers = []string{"localhost"} },
+		`"h:99999" is not`:       func(c *agent.Config) { c.Servers = []string{"h:1", "h:99999"} },
 		"--state-dir is missing": func(c *agent.Config) { c.StateDir = "" },
 		"--name":                 func(c *agent.Config) { c.Name = "../x" },
 		"has not joined":         func(*agent.Config) {},
@@ -131,7 +131,7 @@ func TestJoinRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config(t)
-			c.Server = tt.server
+			c.Servers = []string{tt.server}
 			c.TokenFile = filepath.Join(t.TempDir(), "token")
 			token, err := tt.mint.MintToken("hv1")
 			if err != nil {

@@ -18,9 +18,9 @@ import (
 
 // Config says how an agent runs.
 type Config struct {
-	Server    string // host:port of the server's stream
-	TokenFile string // holds the join token; needed until the host has joined
-	StateDir  string // everything that must survive a restart
+	Servers   []string // host:port of the stream of each server of the zone
+	TokenFile string   // holds the join token; needed until the host has joined
+	StateDir  string   // everything that must survive a restart
 	// Name tells agents of one kernel apart; by default it is the host's name.
 	Name        string
 	DHCPServers []netip.Addr // that may answer instances; none means any
@@ -42,11 +42,15 @@ type Config struct {
 
 // Check reports the first thing that makes no sense, whatever the machine is like.
 func (c *Config) Check() error {
-	switch {
-	case c.Server == "":
+	if len(c.Servers) == 0 {
 		return errors.New("--server is missing; name the server's HOST:PORT for agents")
-	case !isHostPort(c.Server):
-		return fmt.Errorf("--server %q is not HOST:PORT; write one like 192.0.2.10:8444", c.Server)
+	}
+	for _, server := range c.Servers {
+		if !isHostPort(server) {
+			return fmt.Errorf("--server %q is not HOST:PORT; write one like 192.0.2.10:8444", server)
+		}
+	}
+	switch {
 	case c.StateDir == "":
 		return errors.New("--state-dir is missing; name the directory that holds the host's state")
 	case c.MetricsListen != "" && !isHostPort(c.MetricsListen):

@@ -15,7 +15,7 @@ const identityFile = "identity.pem"
 
 // enrolment is how a host comes to its identity: it has one, or it joins.
 type enrolment struct {
-	server    string
+	servers   []string
 	tokenFile string
 	path      string // of the identity
 
@@ -57,7 +57,7 @@ func (e *enrolment) identity(ctx context.Context) (*pki.Identity, error) {
 	if e.kept != nil {
 		return e.kept, nil
 	}
-	id, err := feed.Join(ctx, e.server, e.token)
+	id, err := feed.JoinAny(ctx, e.servers, e.token)
 	if err != nil {
 		return nil, err
 	}

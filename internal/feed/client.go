@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -45,8 +46,8 @@ type Receiver interface {
 
 // ClientConfig is what the host's end stands on.
 type ClientConfig struct {
-	Server   string // host:port
-	Version  string // of the agent
+	Servers  []string // host:port of each; they serve the same
+	Version  string   // of the agent
 	Identity *pki.Identity
 	// Held is the position of the view that the host starts with; zero if it has none.
 	Held     Position
@@ -57,10 +58,11 @@ type ClientConfig struct {
 	SaveIdentity func(*pki.Identity) error
 	Log          *slog.Logger
 
-	// Open opens a stream; nil is over mutual TLS, to Server.
+	// Open opens a stream; nil is over mutual TLS, to one of Servers.
 	Open func(ctx context.Context) (grpc.BidiStreamingClient[feedpb.AgentMessage, feedpb.ServerMessage], error)
 	// Jitter draws a delay below most; nil is at random.
 	Jitter func(most time.Duration) time.Duration
+	looks  time.Duration // between two looks for a better server; 0 is lookEvery
 }
 
 // Delays between attempts to reach a server: the first is short, each further one
@@ -75,6 +77,7 @@ const (
 type Client struct {
 	config      ClientConfig
 	incarnation string
+	servers     []string // in the order in which the host prefers them
 
 	mu       sync.Mutex
 	identity *pki.Identity
@@ -86,22 +89,28 @@ type Client struct {
 	digest   []byte // of the view that the next ack is about
 
 	held Position // of Run's goroutine
+	at   int      // which of servers; Run's goroutine writes it while there is no stream
 }
 
 // NewClient is the host's end; Run connects it.
 func NewClient(c ClientConfig) *Client {
+	if c.looks == 0 {
+		c.looks = lookEvery
+	}
 	if c.Jitter == nil {
 		c.Jitter = rand.N[time.Duration]
 	}
-	return &Client{config: c, incarnation: uuid.NewString(), identity: c.Identity, held: c.Held}
+	return &Client{
+		config: c, incarnation: uuid.NewString(), identity: c.Identity, held: c.Held,
+		servers: Preferred(c.Identity.Host, c.Servers),
+	}
 }
 
 func (c *Client) String() string { return "feed" }
 
-// Run keeps a stream to the server until ctx ends. A server that is away is tried
-// for ever: the host enforces what it has.
+// Run keeps a stream to one of the servers until ctx ends. Servers that are away
+// are tried for ever: the host enforces what it has.
 func (c *Client) Run(ctx context.Context) error {
-	log := c.config.Log
 	failures := 0
 	for ctx.Err() == nil {
 		inSync, err := c.connectOnce(ctx)
@@ -111,13 +120,29 @@ func (c *Client) Run(ctx context.Context) error {
 		if inSync {
 			failures = 0
 		}
-		if failures == 0 {
-			log.Warn("no stream from the server; the policy in force stays", "server", c.config.Server, "error", err)
+		if better := (moved{}); errors.As(err, &better) {
+			c.at = better.to
+			continue
 		}
-		sleep(ctx, delay(failures, c.config.Jitter))
+		if failures == 0 {
+			c.config.Log.Warn("no stream from the server; the policy in force stays", "server", c.server(), "error", err)
+		}
+		rounds := failures
+		if len(c.servers) > 0 {
+			rounds, c.at = failures/len(c.servers), (c.at+1)%len(c.servers)
+		}
+		sleep(ctx, delay(rounds, c.config.Jitter))
 		failures++
 	}
 	return nil
+}
+
+// server is the one that the host is at; none if somebody else opens its streams.
+func (c *Client) server() string {
+	if len(c.servers) == 0 {
+		return ""
+	}
+	return c.servers[c.at]
 }
 
 func delay(failures int, jitter func(most time.Duration) time.Duration) time.Duration {
@@ -130,8 +155,8 @@ func delay(failures int, jitter func(most time.Duration) time.Duration) time.Dur
 
 // connectOnce holds one stream until it ends, and tells whether it ever was in sync.
 func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if c.config.Open != nil {
 		rpc, err := c.config.Open(ctx)
 		if err != nil {
@@ -139,7 +164,7 @@ func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
 		}
 		return c.hold(ctx, rpc)
 	}
-	conn, err := connect(c.config.Server, c.currentIdentity().TLS())
+	conn, err := connect(c.server(), c.currentIdentity().TLS())
 	if err != nil {
 		return false, err
 	}
@@ -148,7 +173,17 @@ func (c *Client) connectOnce(ctx context.Context) (inSync bool, err error) {
 	if err != nil {
 		return false, conn.explain(err)
 	}
+	looking := make(chan struct{})
+	go func() {
+		defer close(looking)
+		c.look(ctx, conn, cancel)
+	}()
 	inSync, err = c.hold(ctx, rpc)
+	if better := (moved{}); errors.As(context.Cause(ctx), &better) {
+		err = better
+	}
+	cancel(nil)
+	<-looking // it reads where the host is
 	return inSync, conn.explain(err)
 }
 

@@ -7,12 +7,31 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/feed/feedpb"
 	"github.com/gabion/gabion/internal/pki"
 )
 
 // callPatience bounds a call that is not a stream.
 const callPatience = 20 * time.Second
+
+// tryEach makes a call at one server after the other, until one answers: with a
+// refusal, too, since the others would say the same.
+func tryEach(servers []string, call func(server string) (*pki.Identity, error)) (id *pki.Identity, err error) {
+	for _, server := range servers {
+		var told *gabion.Error
+		id, err = call(server)
+		if err == nil || errors.As(err, &told) && told.Code != gabion.CodeUnavailable {
+			return id, err
+		}
+	}
+	return nil, err
+}
+
+// JoinAny is Join at the first of the servers that answers.
+func JoinAny(ctx context.Context, servers []string, token pki.JoinToken) (*pki.Identity, error) {
+	return tryEach(Preferred(token.Host, servers), func(server string) (*pki.Identity, error) { return Join(ctx, server, token) })
+}
 
 // Join trades the token for an identity at the server. The key is made here and
 // stays here.

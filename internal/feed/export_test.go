@@ -59,3 +59,9 @@ func (s *Server) Has(host string) bool {
 // CheckAdmissionEvery sets how often a stream's certificate is looked at. Call it
 // before a stream is opened.
 func (s *Server) CheckAdmissionEvery(d time.Duration) { s.admissionCheck = d }
+
+// LookOften makes a host look for a better server many times a second.
+func LookOften(c ClientConfig) ClientConfig {
+	c.looks = 50 * time.Millisecond
+	return c
+}

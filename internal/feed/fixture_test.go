@@ -189,8 +189,8 @@ func (r *receiver) snapshot() policy.View {
 // startHost runs a host's end.
 func startHost(t testing.TB, z *zone, c feed.ClientConfig) *feed.Client {
 	t.Helper()
-	if c.Server == "" {
-		c.Server = z.addr
+	if c.Servers == nil {
+		c.Servers = []string{z.addr}
 	}
 	c.Version = "test"
 	if c.Log == nil {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 
@@ -43,6 +44,7 @@ func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 		grpc.MaxConcurrentStreams(8),
 	)
 	feedpb.RegisterFeedServer(g, s)
+	grpc_health_v1.RegisterHealthServer(g, health{server: s})
 	return g
 }
 

@@ -27,6 +27,7 @@ type memory struct {
 	certs    map[string][][32]byte // by host: those that it is known by
 	watches  map[chan feed.Event]bool
 	counters map[string][]byte // by host
+	away     error             // what Epoch fails with, if anything
 	observes func() error      // what SaveObserved waits for and fails with, if anything
 }
 
@@ -98,7 +99,14 @@ func (m *memory) deleteHost(name string) {
 func (m *memory) Epoch(context.Context) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.epoch, nil
+	return m.epoch, m.away
+}
+
+// fail makes the store fail like one that can't be reached.
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = err
 }
 
 func (m *memory) Snapshot(context.Context) (feed.Event, error) {

@@ -78,7 +78,7 @@ func TestBlackHoleIsNoticedByBothEnds(t *testing.T) {
 	z := newZone(t, populated(), "hv1")
 	h := newHole(t, z.addr)
 	r := newReceiver()
-	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r, Server: h.listener.Addr().String()})
+	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r, Servers: []string{h.listener.Addr().String()}})
 	r.await(t, "replace")
 
 	h.swallow()

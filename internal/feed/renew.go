@@ -35,7 +35,7 @@ func (c *Client) Renew(ctx context.Context) error {
 
 // renewOnce takes on the new identity once it is safely stored; the next stream uses it.
 func (c *Client) renewOnce(ctx context.Context, old *pki.Identity) error {
-	id, err := renew(ctx, c.config.Server, old)
+	id, err := tryEach(c.servers, func(server string) (*pki.Identity, error) { return renew(ctx, server, old) })
 	if err != nil {
 		return err
 	}

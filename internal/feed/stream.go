@@ -137,7 +137,7 @@ func (s *stream) begin(ctx context.Context, epoch string) {
 		return
 	}
 	s.inSync = true
-	s.client.config.Log.Info("in sync with the server", "server", s.client.config.Server)
+	s.client.config.Log.Info("in sync with the server", "server", s.client.server())
 	s.client.attach(s)
 	go s.out.run(ctx, s.rpc.Send)
 }

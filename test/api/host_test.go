@@ -45,7 +45,7 @@ func (r *running) join(t *testing.T, name string) *host {
 	}
 	h := &host{running: map[string]bool{}}
 	h.client = feed.NewClient(feed.ClientConfig{
-		Server: r.agents, Version: "test", Identity: identity, Receiver: h,
+		Servers: []string{r.agents}, Version: "test", Identity: identity, Receiver: h,
 		SaveIdentity: func(*pki.Identity) error { return nil },
 		Log:          slog.New(slog.DiscardHandler),
 	})
