@@ -161,7 +161,9 @@ func TestAnAskedConnectionIsNoFlow(t *testing.T) {
 		t.Errorf("told %+v", e)
 	}
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("events ended with %v", err)
+	}
 	flows, more, err := h.OpenFlows("instance-0", 10)
 	if err != nil || more || len(flows) != 1 || flows[0].Rule != rule.ID || flows[0].Direction != gabion.Egress || flows[0].State != "half-open" {
 		t.Errorf("open flows %+v %v %v", flows, more, err)

@@ -27,7 +27,7 @@ func (c *counter) count(life uint64, now amount, at time.Time, timeless bool) bo
 	}
 	more := now.packets - c.seen.packets
 	c.seen = now
-	if more > 0 && !(fresh && timeless) {
+	if more > 0 && (!fresh || !timeless) {
 		c.last = at
 		c.recent.add(at, more)
 	}
