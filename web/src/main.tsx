@@ -1,7 +1,7 @@
 import "@mantine/core/styles.css";
 import "@mantine/spotlight/styles.css";
 import "./theme.css";
-import { createTheme, InputWrapper, MantineProvider, Modal } from "@mantine/core";
+import { Anchor, createTheme, InputWrapper, MantineProvider, Modal } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -15,6 +15,7 @@ const theme = createTheme({
   // A lock would be a style element, which the content security policy does not allow.
   components: {
     Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }),
+    Anchor: Anchor.extend({ defaultProps: { underline: "always" } }), // colour alone does not tell a link from text
     InputWrapper: InputWrapper.extend({ defaultProps: { withAsterisk: false } }),
   },
 });

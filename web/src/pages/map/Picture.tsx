@@ -15,7 +15,7 @@ import { portWords, ruleWords } from "../../words/rule";
 import { hasPorts } from "../../words/service";
 import type { Graph, MapEdge } from "./graph";
 import { GroupNode, type GroupNodeType } from "./GroupNode";
-import { layout } from "./layout";
+import { layout, type Layout } from "./layout";
 import classes from "./Picture.module.css";
 
 interface PictureProps {
@@ -30,9 +30,9 @@ const nodeTypes: NodeTypes = { wall: GroupNode };
 const crowd = 40; // nodes from which on an edge shows its ports only when it is chosen
 
 export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps) {
-  const upright = useMediaQuery("(max-width: 48em)");
+  const narrow = useMediaQuery("(max-width: 48em)");
   const dark = useComputedColorScheme("light") === "dark";
-  const places = useMemo(() => layout(graph, upright), [graph, upright]);
+  const { upright, places } = useMemo(() => layout(graph, narrow), [graph, narrow]);
   const nodes = useMemo(() => nodesOf(graph, places, upright), [graph, places, upright]);
   const edges = useMemo(
     () => [...graph.edges.map((e) => edgeOf(e, chosen, graph.nodes.length > crowd)), ...deniedEdges(graph, denied)],
@@ -64,7 +64,7 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
   );
 }
 
-function nodesOf(graph: Graph, places: ReturnType<typeof layout>, upright: boolean): GroupNodeType[] {
+function nodesOf(graph: Graph, places: Layout["places"], upright: boolean): GroupNodeType[] {
   return graph.nodes.map((node) => {
     const { x = 0, y = 0, width = 150, height = 56 } = places.get(node.id) ?? {};
     return {

@@ -9,15 +9,39 @@ export interface Placed {
   height: number;
 }
 
-// layout draws from left to right; upright, from top to bottom, where it is narrow.
-export function layout(graph: Graph, upright: boolean): Map<string, Placed> {
+export interface Layout {
+  upright: boolean; // from top to bottom
+  places: Map<string, Placed>;
+}
+
+const few = 60; // nodes up to which both ways are tried
+
+// layout draws from left to right, or upright where that is larger to read; where it is narrow, always.
+export function layout(graph: Graph, narrow: boolean): Layout {
+  const upright = draw(graph, true);
+  if (narrow) return upright;
+  const across = draw(graph, false);
+  return graph.nodes.length <= few && scale(upright) > scale(across) ? upright : across;
+}
+
+function draw(graph: Graph, upright: boolean): Layout {
   const g = new dagre.graphlib.Graph();
-  g.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 30, ranksep: 110, edgesep: 16 });
+  g.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 30, ranksep: upright ? 70 : 110, edgesep: 16 });
   g.setDefaultEdgeLabel(() => ({}));
   for (const node of graph.nodes) g.setNode(node.id, sizeOf(node));
   for (const edge of graph.edges) g.setEdge(edge.source, edge.target);
   dagre.layout(g);
-  return new Map(graph.nodes.map((node) => [node.id, place(g.node(node.id))]));
+  return { upright, places: new Map(graph.nodes.map((node) => [node.id, place(g.node(node.id))])) };
+}
+
+const page = { width: 1000, height: 640 }; // what a picture has, about
+
+// scale is how large a picture is drawn that fits the page.
+function scale({ places }: Layout): number {
+  const all = [...places.values()];
+  const width = Math.max(...all.map((p) => p.x + p.width));
+  const height = Math.max(...all.map((p) => p.y + p.height));
+  return Math.min(page.width / width, page.height / height);
 }
 
 // dagre tells of centres, the map asks for corners.
