@@ -163,10 +163,7 @@ func (t *txn) createKey(k gabion.Key, sealer *Sealer) error {
 		return err
 	}
 	t.after = keySaid(k)
-	if err := t.put(keyIndexKey(k.ID), holder{Organization: k.Organization}); err != nil {
-		return err
-	}
-	return t.putKey(k, sealer.seal(k.Secret, k.ID))
+	return t.putNewKey(k, sealer)
 }
 
 // putKey writes what changes of a key.

@@ -44,8 +44,9 @@ func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err 
 			}
 			return t.upgrade(made)
 		}
-		made = bootstrapRecord{Organization: uuid.NewString(), Key: newKeyID()}
-		return t.bootstrap(made, s.sealer)
+		key := operatorOf(uuid.NewString())
+		made = bootstrapRecord{Organization: key.Organization, Key: key.ID}
+		return t.bootstrap(made, key, s.sealer)
 	})
 	if err != nil {
 		return "", gabion.Key{}, err
@@ -72,27 +73,20 @@ func (s *Store) born(ctx context.Context) (bootstrapRecord, error) {
 	return decodeBootstrap(kv)
 }
 
-func (t *txn) bootstrap(made bootstrapRecord, sealer *Sealer) error {
-	if err := t.put(schemaKey, json.RawMessage(schema)); err != nil {
+func (t *txn) bootstrap(made bootstrapRecord, key gabion.Key, sealer *Sealer) error {
+	if err := t.putSchema(); err != nil {
 		return err
 	}
 	if err := t.put(epochKey, uuid.NewString()); err != nil {
 		return err
 	}
 	first := gabion.Organization{
-		ID: made.Organization, Name: "default", Created: now(), Quotas: gabion.DefaultQuotas(), Hosts: []string{gabion.AnyHost},
+		ID: made.Organization, Name: "default", Created: key.Created, Quotas: gabion.DefaultQuotas(), Hosts: []string{gabion.AnyHost},
 	}
 	if err := t.createOrganization(first); err != nil {
 		return err
 	}
-	key := gabion.Key{
-		ID: made.Key, Secret: newSecret(), Name: "operator", Organization: made.Organization,
-		Scopes: []gabion.Scope{gabion.ScopeAdmin}, Operator: true, Created: first.Created,
-	}
-	if err := t.put(keyIndexKey(key.ID), holder{Organization: key.Organization}); err != nil {
-		return err
-	}
-	if err := t.putKey(key, sealer.seal(key.Secret, key.ID)); err != nil {
+	if err := t.putNewKey(key, sealer); err != nil {
 		return err
 	}
 	return t.put(bootstrapKey, made)
@@ -115,10 +109,24 @@ func (s *Store) Epoch(ctx context.Context) (string, error) {
 	return epoch, nil
 }
 
-// RenewEpoch begins a new line of history. Call it after a restore.
+// RenewEpoch begins a new line of history, in which hosts take older revisions.
+// Call it after a restore. What may have been used up or ended since the backup is
+// void: join tokens and sessions.
 func (s *Store) RenewEpoch(ctx context.Context) error {
-	_, err := s.transact(ctx, "renew store epoch", func(t *txn) error { return t.put(epochKey, uuid.NewString()) })
+	_, err := s.transact(ctx, "renew store epoch", func(t *txn) error {
+		t.deletePrefix(tokenPrefix)
+		t.deletePrefix(sessionPrefix)
+		if err := t.record(gabion.InstallationLog, local("renew-store-epoch")); err != nil {
+			return err
+		}
+		return t.put(epochKey, uuid.NewString())
+	})
 	return err
+}
+
+// local is what the audit log says of a command on the machine of a server.
+func local(action string) gabion.AuditEntry {
+	return gabion.AuditEntry{Time: now(), KeyName: "a command on a server's machine", Action: action}
 }
 
 // newKeyID is "EXO" and 24 hexadecimal digits: what the public API's clients expect.

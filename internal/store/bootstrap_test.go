@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,11 +80,15 @@ func TestEpochIsRenewedAtWill(t *testing.T) {
 func TestConnectRefusesAnotherSchema(t *testing.T) {
 	t.Parallel()
 	w := open(t)
-	_, err := w.raw().Put(t.Context(), "gabion/meta/schema", "99")
-	must(t, err)
-	_, err = store.Connect(t.Context(), store.Config{Endpoints: []string{w.embedded.Endpoint()}, Log: w.log()})
-	if err == nil || !strings.Contains(err.Error(), `schema version "99"`) {
-		t.Errorf("got %v", err)
+	for found, says := range map[string]string{
+		fmt.Sprint(store.Schema + 1): "a newer release wrote", "99": "a newer release wrote", "0": "no release writes", `"x"`: "no release writes",
+	} {
+		_, err := w.raw().Put(t.Context(), "gabion/meta/schema", found)
+		must(t, err)
+		_, err = store.Connect(t.Context(), store.Config{Endpoints: []string{w.embedded.Endpoint()}, Log: w.log()})
+		if err == nil || !strings.Contains(err.Error(), "schema version") || !strings.Contains(err.Error(), says) {
+			t.Errorf("version %s: got %v", found, err)
+		}
 	}
 }
 
@@ -107,7 +112,7 @@ func TestStoreOfBeforeOrganizationsGoesOn(t *testing.T) {
 		"secret": record.Secret, "name": "operator", "organization": w.org, "operator": true, "created": key.Created,
 	})
 	must(t, err)
-	for at, value := range map[string]string{"key/" + key.ID: string(old), "organization/" + w.org: `{"name":"default"}`} {
+	for at, value := range map[string]string{"meta/schema": "1", "key/" + key.ID: string(old), "organization/" + w.org: `{"name":"default"}`} {
 		_, err := raw.Put(ctx, "gabion/"+at, value)
 		must(t, err)
 	}
@@ -123,6 +128,9 @@ func TestStoreOfBeforeOrganizationsGoesOn(t *testing.T) {
 		if diff := cmp.Diff(key, again); diff != "" || org != w.org {
 			t.Errorf("organization %s, key %s", org, diff)
 		}
+	}
+	if version := stored("gabion/meta/schema"); version != fmt.Sprint(store.Schema) {
+		t.Errorf("schema version %s after the upgrade", version)
 	}
 	o, err := s.Organization(ctx, w.org)
 	must(t, err)

@@ -1,17 +1,15 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// schema is the version of the layout of keys and values.
-const schema = "1"
+// errInUse says that a process has locked a directory.
+var errInUse = errors.New("another server runs")
 
 // openDir makes the directory of the embedded member ours: it returns the lock,
 // which ends when it is closed, also by the end of the process, and refuses a
@@ -36,33 +34,9 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, errors.Join(fmt.Errorf("another server runs on %s: stop it or choose another data directory", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w on %s: stop it or choose another data directory", errInUse, dir), f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
 	return f, nil
-}
-
-// checkVersion compares the version that the file names with ours; a new
-// directory gets ours.
-func checkVersion(path string) error {
-	content, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.WriteFile(path, []byte(schema+"\n"), 0o600); err != nil {
-			return fmt.Errorf("write schema version: %w", err)
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	return compareSchema(filepath.Dir(path), string(bytes.TrimSpace(content)))
-}
-
-func compareSchema(where, found string) error {
-	if found == schema {
-		return nil
-	}
-	return fmt.Errorf("%s has data of schema version %q and this program reads version %s: run the release that wrote it, or restore a backup into a new data directory",
-		where, found, schema)
 }

@@ -33,7 +33,7 @@
 //	key/ID                      holder: organization of the API key
 //	operator-key/ID             organization and end of an operator's API key
 //	session/HASH                session of a browser
-//	meta/schema, meta/epoch, meta/bootstrap
+//	meta/schema, meta/epoch, meta/bootstrap, meta/installation
 //
 // The audit log of what is above organizations is that of the organization
 // "installation", which does not exist otherwise.

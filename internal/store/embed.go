@@ -33,6 +33,10 @@ const (
 	tick     = 20 * time.Millisecond
 	election = 10 * tick
 
+	// memberName is the name of a lone member, and peerURL where nobody asks for it.
+	memberName = "embedded"
+	peerURL    = "unix://" + memberName
+
 	startTimeout  = 60 * time.Second // replaying a large log takes a while
 	maxSocketPath = 107              // of sockaddr_un, without its final zero
 )
@@ -91,7 +95,7 @@ func (e *Embedded) start(c *embed.Config) error {
 
 func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Config {
 	c := embed.NewConfig()
-	c.Name = "embedded"
+	c.Name = memberName
 	c.Dir = dir
 	c.TickMs, c.ElectionMs = uint(tick.Milliseconds()), uint(election.Milliseconds())
 
@@ -102,7 +106,7 @@ func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Conf
 	c.AuthToken = "" // the directory's mode is what keeps others out
 	// A lone member needs no peers, but a name for itself that never changes.
 	c.ListenPeerUrls = nil
-	c.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Host: "embedded"}}
+	c.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Host: memberName}}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.EnableGRPCGateway = false
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,15 +43,23 @@ func TestEmbeddedRefusesADirectoryInUse(t *testing.T) {
 	}
 }
 
-func TestEmbeddedRefusesAnotherSchema(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "etcd"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "etcd", "VERSION"), []byte("99\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.StartEmbedded(dir, slog.Default()); err == nil || !strings.Contains(err.Error(), `schema version "99"`) {
-		t.Errorf("got %v", err)
+func TestEmbeddedRefusesANewerSchema(t *testing.T) {
+	for found, refused := range map[int]bool{1: false, store.Schema: false, store.Schema + 1: true, 99: true} {
+		dir := t.TempDir()
+		version := filepath.Join(dir, "etcd", "VERSION")
+		must(t, os.Mkdir(filepath.Dir(version), 0o700))
+		must(t, os.WriteFile(version, fmt.Appendln(nil, found), 0o600))
+		e, err := store.StartEmbedded(dir, slog.Default())
+		if refused {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("schema version \"%d\", which a newer release wrote", found)) {
+				t.Errorf("version %d: got %v", found, err)
+			}
+			continue
+		}
+		must(t, err)
+		must(t, e.Close())
+		if now, err := os.ReadFile(version); err != nil || string(now) != fmt.Sprintln(store.Schema) {
+			t.Errorf("version %d became %q, %v", found, now, err)
+		}
 	}
 }

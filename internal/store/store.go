@@ -74,11 +74,3 @@ func (s *Store) Close() error {
 	s.denials.close()
 	return s.client.Close()
 }
-
-func (s *Store) checkSchema(ctx context.Context) error {
-	kv, err := s.get(ctx, schemaKey)
-	if err != nil || kv == nil {
-		return err
-	}
-	return compareSchema("the store", string(kv.Value))
-}

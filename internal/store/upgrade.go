@@ -7,10 +7,10 @@ import (
 	"github.com/gabion/gabion"
 )
 
-// upgrade brings what a store was born with into the form of today: stores from
-// before there was more than one organization have its name alone, and the only
-// key in the place of its index.
-func (t *txn) upgrade(born bootstrapRecord) error {
+// addOrganizations makes schema version 2 of what a store was born with: from before
+// there was more than one organization it has the name alone, and the only key in
+// the place of its index. The last programs of version 1 had done so already.
+func (t *txn) addOrganizations(born bootstrapRecord) error {
 	index := keyIndexKey(born.Key)
 	if err := t.read(index, organizationKey(born.Organization)); err != nil {
 		return err
