@@ -1,6 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
 import { Problem } from "../api/client";
-import { queries } from "../api/cache";
 import type { Operation } from "../api/types";
 import { report } from "../shell/outcome";
 
@@ -17,7 +16,6 @@ export function useChange<Asked = void>({ ask, title, undo, onDone }: Change<Ask
     mutationFn: ask,
     onSuccess: (op, asked) => {
       report(title(asked), op, undo?.(asked, op));
-      void queries.invalidateQueries();
       onDone?.(op);
     },
   });

@@ -44,12 +44,14 @@ export function report(title: string, op: Operation, undo?: () => void) {
 
 async function follow(key: number, op: Operation) {
   let now = op;
+  await new Promise((wake) => setTimeout(wake)); // until who asked has left: what was deleted need not be read again
+  void queries.invalidateQueries();
   while (now.state === "pending" && outcomes.some((o) => o.key === key)) {
     await new Promise((wake) => setTimeout(wake, patience));
     now = await operation(op.id).catch(() => now);
     const seen = now;
     set(outcomes.map((o) => (o.key === key ? { ...o, operation: seen } : o)));
   }
-  void queries.invalidateQueries();
+  if (now !== op) void queries.invalidateQueries();
   if (now.state === "success") setTimeout(() => dismiss(key), glance);
 }
