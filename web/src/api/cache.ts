@@ -13,11 +13,14 @@ export const queries: QueryClient = new QueryClient({
     },
   }),
   defaultOptions: {
+    // A browser may think that it is offline and still reach this server; and a change that it
+    // held back would happen some time later, unasked.
     queries: {
+      networkMode: "always",
       staleTime: 2_000,
       retry: (failures, error) => failures < 2 && error instanceof Problem && [0, 502, 504].includes(error.status),
       throwOnError: false,
     },
-    mutations: { retry: false },
+    mutations: { networkMode: "always", retry: false },
   },
 });
