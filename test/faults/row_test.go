@@ -39,6 +39,12 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestServerAway", "server away, agents started anew meanwhile", "I1–I5; an idle agent uses less than 1 % of a processor"},
 	{"TestBlackHole", "connection to the server that carries nothing any more, one way or both", "I1–I5; noticed within 20 s, resumed within 30 s"},
 	{"TestServerKilled", "kill -9 of the server with the embedded store at random moments", "I1–I5, nothing corrupt"},
+	{"TestMemberKilled", "one of three etcd members killed, the leader again and again", "I1–I5; writes resume within 5 s"},
+	{"TestQuorumLost", "two of three etcd members killed", "I1–I5; writes are refused within 5 s"},
+	{"TestCompactedWhileAway", "history compacted while agents are away", "I1–I5"},
+	{"TestStoreFull", "etcd full (NOSPACE)", "I1–I4; no false acknowledgement, a clear error"},
+	{"TestDiskFull", "disk of the server full", "I1–I5; no false acknowledgement, a clear error"},
+	{"TestSyncFails", "disk of the server fails to sync (EIO)", "I1–I5; no false acknowledgement"},
 }
 
 var results = map[string]*result{}

@@ -1,0 +1,123 @@
+package faults_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// diskSize is a little more than etcd takes from the start.
+const diskSize = 192 << 20
+
+// A disk that is full, or fails to sync, acknowledges nothing that is not kept.
+func TestDiskFull(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	dir := filepath.Join(s.lab.Dir(), "server")
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, unix.Mount("gbft", dir, "tmpfs", 0, fmt.Sprintf("size=%d", diskSize)))
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	s.start(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	time.Sleep(300 * time.Millisecond)
+	filler := filepath.Join(dir, "filler")
+	fill(t, filler)
+	s.useUp(t)
+	err := s.write(t)
+	if err == nil {
+		t.Error("a change is acknowledged though the disk is full")
+	}
+	r.say("writes refused with %q", message(err))
+	time.Sleep(*lasts)
+	must(t, os.Remove(filler))
+	s.startAgain(t, r)
+	s.settled(t)
+	r.packets(traffic)
+	r.converged(s, churn)
+}
+
+// fill takes all the room that there is.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	for zeros := make([]byte, 64<<10); err == nil; {
+		_, err = f.Write(zeros)
+	}
+	if !isFull(err) {
+		t.Fatal(err)
+	}
+}
+
+func isFull(err error) bool {
+	return err != nil && bytes.Contains([]byte(err.Error()), []byte("no space left"))
+}
+
+// useUp writes until etcd has used what it had set aside.
+func (s *site) useUp(t *testing.T) {
+	t.Helper()
+	raw := s.raw(t)
+	value := string(make([]byte, 1<<20))
+	for n := range 2 * diskSize >> 20 {
+		if _, err := raw.Put(t.Context(), fmt.Sprint("filler", n%8), value); err != nil {
+			return
+		}
+	}
+	t.Fatal("the disk is not full")
+}
+
+// startAgain starts the server if it has ended, as its unit does.
+func (s *site) startAgain(t *testing.T, r *row) {
+	t.Helper()
+	select {
+	case <-s.server.Process().Done():
+		r.say("the server ended, and its unit starts it again")
+		must(t, s.server.Start(t.Context()))
+	default:
+	}
+}
+
+// What can't be synced is not acknowledged.
+func TestSyncFails(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	s.start(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	for range times(1, 20) {
+		time.Sleep(300 * time.Millisecond)
+		strace := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync",
+			"-e", "inject=fsync,fdatasync:error=EIO", "-p", fmt.Sprint(s.server.Process().Pid()))
+		must(t, strace.Start())
+		if refused := await(t, "a write to be refused", func() bool { return s.write(t) != nil }); refused > patience {
+			t.Error("writes go on though nothing is synced")
+		}
+		must(t, strace.Process.Kill()) // asked politely it would wait for a process that has ended
+		strace.Wait()                  //nolint:errcheck // it was killed
+		await(t, "the server to end, or to write again", func() bool { return s.ended() || s.write(t) == nil })
+		if s.ended() {
+			must(t, s.server.Start(t.Context()))
+		}
+	}
+	s.settled(t)
+	r.packets(traffic)
+	r.say("the server ends when it can't sync, and its unit starts it again")
+	r.converged(s, churn)
+}
+
+func (s *site) ended() bool {
+	select {
+	case <-s.server.Process().Done():
+		return true
+	default:
+		return false
+	}
+}
