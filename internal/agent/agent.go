@@ -162,6 +162,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 		named{"interfaces", func(ctx context.Context) error { return a.host.Watch(ctx, enforcer.Links) }},
 		named{"counters", w.count},
 		named{"events", w.listen},
+		named{"questions", w.prepare},
 		named{"flow collector", collector{a.datapath, c.Log}.run},
 		named{"metrics", (&metrics{
 			address: c.MetricsListen, verdicts: a.datapath.Verdicts, rules: a.datapath.RuleHits,

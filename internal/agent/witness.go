@@ -20,6 +20,7 @@ type packets interface {
 	Events(ctx context.Context, handle func(datapath.Event)) error
 	TellAllowed(on bool) error
 	Ask(q datapath.Question) (datapath.Answer, error)
+	PrepareToAsk() error
 	OpenFlows(instance string, limit int) (flows []datapath.OpenFlow, more bool, err error)
 }
 
@@ -101,6 +102,15 @@ func (w *witness) counts() (c flow.Counts, err error) {
 		})
 	}
 	return c, nil
+}
+
+// prepare makes ready what questions need. Whoever asks before that waits, or is told
+// that the host did not answer in time.
+func (w *witness) prepare(context.Context) error {
+	if err := w.packets.PrepareToAsk(); err != nil {
+		w.log.Warn("the loaded programs can't be asked yet", "error", err)
+	}
+	return nil
 }
 
 // retryEvents is how long to wait before events are listened to again that failed.

@@ -38,13 +38,15 @@ type Datapath struct {
 
 	tellAllowed *ebpf.Variable
 
+	asking sync.Mutex // held around mu
+	prober *prober    // nil: nobody has asked yet
+
 	mu       sync.Mutex
 	kernel   *kernel
 	links    *links
 	register *register
 	actual   *Tables   // nil: not known, to be read
 	nextRead time.Time // when Audit reads them again
-	prober   *prober   // nil: nobody has asked yet
 }
 
 // PartialError reports what a policy that is in force otherwise leaves out. NICs and
@@ -183,6 +185,8 @@ func (d *Datapath) commit(p *plan) error {
 
 // Close stops using the maps and programs. They go on enforcing.
 func (d *Datapath) Close() error {
+	d.asking.Lock()
+	defer d.asking.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return errors.Join(

@@ -120,6 +120,11 @@ func (p *prober) close() error {
 // first packet of a connection. Nothing remembers that it was asked. It is an
 // error if the instance's interface is not there, or runs other programs than ours.
 func (d *Datapath) Ask(q Question) (Answer, error) {
+	d.asking.Lock()
+	defer d.asking.Unlock()
+	if err := d.openProber(); err != nil {
+		return Answer{}, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	nic, ifindex, err := d.asked(q)
@@ -129,16 +134,26 @@ func (d *Datapath) Ask(q Question) (Answer, error) {
 	if err := d.links.runsOurs(ifindex); err != nil {
 		return Answer{}, err
 	}
-	if d.prober == nil {
-		if d.prober, err = openProber(&d.kernel.maps, d.limits.NICs); err != nil {
-			return Answer{}, err
-		}
-	}
 	reason, slot, err := d.prober.run(q.Direction, q.frame(nic.Mac), ifindex)
 	if err != nil {
 		return Answer{}, err
 	}
 	return Answer{Reason: reason, Rule: d.actual.Rules[slot]}, nil
+}
+
+// PrepareToAsk loads what Ask needs, so that the first who asks does not wait for the
+// verifier. Policy is applied meanwhile.
+func (d *Datapath) PrepareToAsk() error {
+	d.asking.Lock()
+	defer d.asking.Unlock()
+	return d.openProber()
+}
+
+func (d *Datapath) openProber() (err error) {
+	if d.prober == nil {
+		d.prober, err = openProber(&d.kernel.maps, d.limits.NICs)
+	}
+	return err
 }
 
 // asked finds the NIC that the question is about.
