@@ -12,6 +12,7 @@ const (
 	groupMachines = "machines"
 	groupPeople   = "people"
 	groupServices = "services"
+	groupRescue   = "rescue"
 	groupOther    = "other"
 )
 
@@ -39,6 +40,7 @@ until the first egress rule.`,
 		&cobra.Group{ID: groupMachines, Title: "Where it holds:"},
 		&cobra.Group{ID: groupPeople, Title: "Who may do what:"},
 		&cobra.Group{ID: groupServices, Title: "What you run:"},
+		&cobra.Group{ID: groupRescue, Title: "When something is lost:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.AddCommand(
@@ -55,6 +57,10 @@ until the first egress rule.`,
 		newAuditCommand(a),
 		newServerCommand(a),
 		newAgentCommand(a),
+		newBackupCommand(a),
+		newRestoreCommand(a),
+		newRecoverKeyCommand(a),
+		newRenewEpochCommand(a),
 		newVersionCommand(a),
 	)
 	root.SetHelpCommandGroupID(groupOther)

@@ -90,12 +90,8 @@ func (s *Server) openDir(context.Context) (err error) {
 }
 
 // openStore connects to etcd, which it starts first if it is ours.
-func (s *Server) openStore(ctx context.Context) error {
+func (s *Server) openStore(ctx context.Context) (err error) {
 	endpoints := s.config.EtcdEndpoints
-	secure, err := s.config.etcdTLS()
-	if err != nil {
-		return err
-	}
 	if len(endpoints) == 0 {
 		etcd, err := store.StartEmbedded(s.config.DataDir, s.config.Log)
 		if err != nil {
@@ -105,13 +101,8 @@ func (s *Server) openStore(ctx context.Context) error {
 		s.onClose(etcd.Close)
 		endpoints = []string{etcd.Endpoint()}
 	}
-	sealer, err := store.LoadSealer(filepath.Join(s.config.DataDir, "secret"))
-	if err != nil {
+	if s.store, err = s.config.connect(ctx, endpoints); err != nil {
 		return err
-	}
-	s.store, err = store.Connect(ctx, store.Config{Endpoints: endpoints, TLS: secure, Sealer: sealer, Log: s.config.Log})
-	if err != nil {
-		return explainEtcd(ctx, endpoints, secure, err)
 	}
 	s.onClose(s.store.Close)
 	s.health = &health{ask: s.store.Epoch}
@@ -120,11 +111,14 @@ func (s *Server) openStore(ctx context.Context) error {
 
 // openSurfaces makes what clients and agents talk to.
 func (s *Server) openSurfaces(ctx context.Context) error {
+	if err := s.checkOwner(ctx); err != nil {
+		return err
+	}
 	_, key, err := s.store.Bootstrap(ctx)
 	if err != nil {
 		return err
 	}
-	ca, err := pki.OpenCA(s.config.DataDir)
+	ca, err := s.openAuthority(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,6 +128,10 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 	}
 	s.openFeed(ca, certificate)
 	s.openAPI(ca, s.apiTLS(certificate))
+	if key.ID == "" {
+		s.config.Log.Warn("the operator's key that admin.env was about is gone or has expired; others go on; if there is none: gabion recover-key --data-dir " + s.config.DataDir)
+		return nil
+	}
 	return writeAdminEnv(s.config.DataDir, s.config.Zone, s.listener.Addr(), s.leaf(), key)
 }
 

@@ -21,8 +21,8 @@ type installationRecord struct {
 	Proof     []byte `json:"proof"`     // sealed
 }
 
-// errStranger says that a server's files are not those of the installation.
-var errStranger = errors.New("the data directory is not of the installation that this store belongs to: copy ca.pem, ca.key and secret from the data directory of one of its servers, then start again")
+// ErrStranger says that a server's files are not those of the installation.
+var ErrStranger = errors.New("the data directory is not of the installation that this store belongs to: copy ca.pem, ca.key and secret from the data directory of one of its servers, then start again")
 
 func (s *Store) decodeInstallation(kv *mvccpb.KeyValue) (installationRecord, error) {
 	var r installationRecord
@@ -30,7 +30,7 @@ func (s *Store) decodeInstallation(kv *mvccpb.KeyValue) (installationRecord, err
 		return r, fmt.Errorf("decode %s: %w", kv.Key, err)
 	}
 	if _, err := s.sealer.open(r.Proof, "installation"); err != nil {
-		return r, errStranger
+		return r, ErrStranger
 	}
 	return r, nil
 }
@@ -61,7 +61,7 @@ func (s *Store) Own(ctx context.Context, authority [32]byte) error {
 		}
 		r, err := s.decodeInstallation(kv)
 		if err == nil && r.Authority != name {
-			err = errStranger
+			err = ErrStranger
 		}
 		return err
 	})
