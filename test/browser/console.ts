@@ -12,8 +12,9 @@ export async function signIn(page: Page, { key, secret }: Pick<Site, "key" | "se
 
 // visit goes to a page by the navigation.
 export async function visit(page: Page, title: string) {
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title }).click();
-  await expect(page.getByRole("heading", { level: 1, name: title })).toBeVisible();
+  const link = page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: title });
+  await link.click();
+  await expect(link).toHaveAttribute("aria-current", "page");
 }
 
 export async function openGroup(page: Page, name: string) {
@@ -75,7 +76,7 @@ export async function fillRule(page: Page, { direction = "ingress", protocol, po
     await page.getByRole("option", { name: protocol, exact: true }).click();
   }
   if (ports !== undefined) await form.getByLabel("Ports, or none for all").fill(ports);
-  await form.getByRole("combobox", { name: direction === "ingress" ? "From" : "To" }).fill(peer);
+  await form.getByRole("combobox", { name: direction === "ingress" ? "From" : "To", exact: true }).fill(peer);
   if (description) await form.getByLabel("Description").fill(description);
   return form;
 }

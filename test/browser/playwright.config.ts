@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "@playwright/test";
 
 const second = 1_000; // milliseconds
@@ -20,6 +21,6 @@ export default defineConfig({
     viewport: { width: 1280, height: 900 },
     contextOptions: { reducedMotion: "reduce" },
     screenshot: "only-on-failure",
-    launchOptions: { executablePath: "/usr/bin/chromium" },
+    launchOptions: { executablePath: fileURLToPath(new URL("chromium", import.meta.url)) },
   },
 });

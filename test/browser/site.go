@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/internal/lab"
 )
@@ -24,6 +26,9 @@ type site struct {
 }
 
 func newSite(ctx context.Context, hosts []string) (*site, error) {
+	if err := raiseLoopback(); err != nil {
+		return nil, err
+	}
 	l, err := lab.New()
 	if err != nil {
 		return nil, err
@@ -43,6 +48,18 @@ func newSite(ctx context.Context, hosts []string) (*site, error) {
 		}
 	}
 	return s, nil
+}
+
+// raiseLoopback is for a network namespace that was just made.
+func raiseLoopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find loopback: %w", err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return fmt.Errorf("raise loopback: %w", err)
+	}
+	return nil
 }
 
 func (s *site) addHosts(hosts []string) error {

@@ -57,9 +57,14 @@ export class Site implements Introduction {
 
   // start builds a site of hosts with their guests, such as "h1:web1,db1".
   static async start(hosts: string[]): Promise<Site> {
-    const child = spawn(program, hosts, { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn("unshare", ["--net", program, ...hosts], { stdio: ["pipe", "pipe", "inherit"] });
     const site = new Site(child, createInterface({ input: child.stdout }));
     return Object.assign(site, (await site.#answer()) as Introduction);
+  }
+
+  // pid is the process whose network the server is in.
+  get pid(): number | undefined {
+    return this.#process.pid;
   }
 
   // stop ends it and waits until everything is removed.

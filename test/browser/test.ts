@@ -22,6 +22,14 @@ export const test = base.extend<Fixtures>({
     { timeout: 120_000 },
   ],
   baseURL: async ({ site }, use) => use(site.url),
+  // A browser of its own for each test, in the site's network: a change of the machine's, such as
+  // by another test's site, would have it give up its connections.
+  context: async ({ playwright, site }, use) => {
+    const env = { ...process.env, GABION_SITE: String(site.pid) } as Record<string, string>;
+    const browser = await playwright.chromium.launch({ env });
+    await use(await browser.newContext());
+    await browser.close();
+  },
   troubles: async ({ context }, use) => {
     const troubles: string[] = [];
     context.on("weberror", (e) => troubles.push(e.error().message));
@@ -32,9 +40,9 @@ export const test = base.extend<Fixtures>({
     await use(troubles);
     expect(troubles, "scripts and policies of the pages hold").toEqual([]);
   },
-  page: async ({ page, troubles }, use) => {
-    void troubles; // is watched as long as the page is used
-    await use(page);
+  page: async ({ context, troubles }, use) => {
+    void troubles; // are watched from the first page on
+    await use(await context.newPage());
   },
 });
 
