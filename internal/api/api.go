@@ -43,6 +43,7 @@ type api struct {
 	Config
 	replays *replays
 	limits  *limits
+	streams streams
 	routes  chi.Routes
 }
 

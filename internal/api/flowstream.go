@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gabion/gabion"
@@ -19,7 +20,39 @@ const (
 
 	// writePatience is how long a caller may take to read what he is sent.
 	writePatience = 30 * time.Second
+
+	// maxStreams is how many streams one organization has open at one server: each is
+	// memory, and something to do for every event.
+	maxStreams = 100
 )
+
+// streams are those that are open, by organization.
+type streams struct {
+	mu   sync.Mutex
+	open map[string]int // none are zero
+}
+
+// enter counts a stream until leave is called; not ok if there are too many.
+func (s *streams) enter(org string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[org] >= maxStreams {
+		return nil, false
+	}
+	if s.open == nil {
+		s.open = map[string]int{}
+	}
+	s.open[org]++
+	return func() { s.leave(org) }, true
+}
+
+func (s *streams) leave(org string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[org]--; s.open[org] == 0 {
+		delete(s.open, org)
+	}
+}
 
 // StreamFlows streams events until the caller goes, or may not watch any more.
 func (a *api) StreamFlows(w http.ResponseWriter, r *http.Request, params openapi.StreamFlowsParams) {
@@ -28,6 +61,12 @@ func (a *api) StreamFlows(w http.ResponseWriter, r *http.Request, params openapi
 		a.refuse(w, r, err)
 		return
 	}
+	leave, ok := a.streams.enter(filter.Organization)
+	if !ok {
+		tooFast(w, breath, fmt.Sprintf("the organization has %d streams of flows open at this server, which is all it may; close one", maxStreams))
+		return
+	}
+	defer leave()
 	watcher := a.Flows.Watch(filter)
 	defer a.Flows.Unwatch(watcher)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -39,7 +78,7 @@ func (a *api) StreamFlows(w http.ResponseWriter, r *http.Request, params openapi
 	for s.err == nil {
 		select {
 		case e := <-watcher.Events():
-			s.send("flow", eventBody(e))
+			s.send("flow", eventBody(*e))
 		case <-watcher.Losses():
 			s.send("lost", watcher.Lost())
 		case <-tick.C:
@@ -55,11 +94,27 @@ func (a *api) StreamFlows(w http.ResponseWriter, r *http.Request, params openapi
 	}
 }
 
-// mayStill tells whether the key that the stream was opened with is still there.
+// mayStill tells whether who opened the stream could open it now: the session has not
+// ended, and the key is there and has not expired either. A store that does not answer
+// ends no stream.
 func (a *api) mayStill(r *http.Request) bool {
-	_, err := a.Store.Key(r.Context(), callerOf(r.Context()).ID)
+	c := callerOf(r.Context())
+	if c.session != nil {
+		if _, err := a.Store.Session(r.Context(), c.session.Hash); hasEnded(err) || !time.Now().Before(c.session.Expires) {
+			return false
+		}
+	}
+	key, err := a.Store.Key(r.Context(), c.ID)
+	if err != nil {
+		return !hasEnded(err) && !c.Expired(time.Now())
+	}
+	return !key.Expired(time.Now())
+}
+
+// hasEnded tells whether the store says that there is no such thing any more.
+func hasEnded(err error) bool {
 	code := gabion.CodeOf(err)
-	return err == nil || code != gabion.CodeNotFound && code != gabion.CodeForbidden
+	return err != nil && (code == gabion.CodeNotFound || code == gabion.CodeForbidden)
 }
 
 // greeting says what can't be seen from here.

@@ -45,13 +45,13 @@ func (f Filter) passes(e *Event) bool {
 type Watcher struct {
 	hub    *Hub
 	filter Filter
-	events chan Event
+	events chan *Event
 	news   chan struct{} // holds one element when events were lost
 	lost   uint64        // guarded by the hub's lock
 }
 
-// Events yields the events.
-func (w *Watcher) Events() <-chan Event { return w.events }
+// Events yields the events, which others are given, too: they are only read.
+func (w *Watcher) Events() <-chan *Event { return w.events }
 
 // Losses yields when events were lost since Lost was called.
 func (w *Watcher) Losses() <-chan struct{} { return w.news }
@@ -88,7 +88,7 @@ func NewHub() *Hub { return &Hub{watchers: map[*Watcher]struct{}{}} }
 func (h *Hub) Watch(f Filter) *Watcher {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := &Watcher{hub: h, filter: f, events: make(chan Event, buffer), news: make(chan struct{}, 1)}
+	w := &Watcher{hub: h, filter: f, events: make(chan *Event, buffer), news: make(chan struct{}, 1)}
 	h.watchers[w] = struct{}{}
 	return w
 }
@@ -109,7 +109,7 @@ func (h *Hub) Publish(e Event) {
 			continue
 		}
 		select {
-		case w.events <- e:
+		case w.events <- &e:
 			h.told++
 		default:
 			h.lost++
