@@ -10,3 +10,6 @@ var SourceOf = sourceOf
 
 // CheckFilesEvery sets how often given files are read again. Call it before Run.
 func (s *Server) CheckFilesEvery(d time.Duration) { s.filesCheck = d }
+
+// Connected is how many hosts have their stream to the server.
+func (s *Server) Connected() int { return s.feed.Connected() }

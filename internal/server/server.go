@@ -138,7 +138,7 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
 	s.stopping, s.metrics = make(chan struct{}), api.NewMetrics()
 	s.feed.OnEnforced = s.metrics.Enforced
-	s.http = &http.Server{Handler: beside(s.handler(ca), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
+	s.http = &http.Server{Handler: beside(tolerateStale(s.handler(ca)), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	s.config.Limits.apply(s.http)
 }

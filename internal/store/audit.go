@@ -138,10 +138,10 @@ func (s *Store) auditPage(ctx context.Context, log string, before int64, limit i
 	if limit < 1 || before <= from {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	reply, err := s.client.Get(ctx, auditKey(log, from), clientv3.WithRange(auditKey(log, before)),
-		clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	reply, err := answer(ctx, s, func(ctx context.Context, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+		return s.client.Get(ctx, auditKey(log, from), append(options, clientv3.WithRange(auditKey(log, before)),
+			clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))...)
+	})
 	if err != nil {
 		return nil, classed(err, "read audit log")
 	}

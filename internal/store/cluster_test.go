@@ -1,128 +1,21 @@
 package store_test
 
 import (
-	"bufio"
+	"context"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
-
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/etcdcluster"
+	"github.com/gabion/gabion/internal/store"
 )
-
-// runMember is one member of a cluster. Its argument names a directory, the
-// member's number and the addresses of all peers. It says "ready".
-func runMember(argument string) {
-	fields := strings.Fields(argument)
-	e, err := embed.StartEtcd(memberConfig(fields[0], fields[1], fields[2:]))
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	<-e.Server.ReadyNotify()
-	fmt.Println("ready")
-	fmt.Println(<-e.Err())
-}
-
-func memberConfig(dir, number string, peers []string) *embed.Config {
-	c := embed.NewConfig()
-	c.Name, c.Dir, c.LogLevel = "m"+number, filepath.Join(dir, "data"+number), "panic"
-	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "c"+number)}}
-	c.AdvertiseClientUrls = c.ListenClientUrls
-	var initial []string
-	for n, peer := range peers {
-		at := []url.URL{{Scheme: "http", Host: peer}}
-		name := fmt.Sprint("m", n)
-		initial = append(initial, name+"="+at[0].String())
-		if name == c.Name {
-			c.ListenPeerUrls, c.AdvertisePeerUrls = at, at
-		}
-	}
-	c.InitialCluster = strings.Join(initial, ",")
-	return c
-}
-
-// cluster is an etcd of three processes.
-type cluster struct {
-	t         *testing.T
-	dir       string
-	peers     []string
-	members   []*exec.Cmd
-	endpoints []string
-}
-
-func startCluster(t *testing.T) *cluster {
-	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir()}
-	for n := range 3 {
-		c.peers = append(c.peers, freeAddress(t))
-		c.endpoints = append(c.endpoints, "unix://"+filepath.Join(c.dir, fmt.Sprint("c", n)))
-	}
-	c.members = make([]*exec.Cmd, 3)
-	var ready []*bufio.Scanner
-	for n := range c.members {
-		ready = append(ready, c.start(n))
-	}
-	for _, lines := range ready {
-		if !lines.Scan() || lines.Text() != "ready" {
-			t.Fatalf("a member did not start: %s", lines.Text())
-		}
-	}
-	t.Cleanup(func() {
-		for _, m := range c.members {
-			kill(m)
-		}
-	})
-	return c
-}
-
-// start runs a member; what is returned yields what it says.
-func (c *cluster) start(n int) *bufio.Scanner {
-	c.t.Helper()
-	argument := append([]string{c.dir, fmt.Sprint(n)}, c.peers...)
-	cmd, lines := spawn(c.t, "GABION_TEST_MEMBER", strings.Join(argument, " "))
-	c.members[n] = cmd
-	return lines
-}
-
-// leader is the number of the member that leads.
-func (c *cluster) leader() int {
-	c.t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.endpoints, Logger: zap.NewNop()})
-	must(c.t, err)
-	defer client.Close()
-	for n, endpoint := range c.endpoints {
-		if s, err := client.Status(c.t.Context(), endpoint); err == nil && s.Leader == s.Header.MemberId {
-			return n
-		}
-	}
-	c.t.Fatal("nobody leads")
-	return 0
-}
-
-// freeAddress is one on this host that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func TestWritesResumeWhenTheLeaderIsKilled(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
+	c := etcdcluster.Start(t)
 	w := &world{t: t}
-	w.Store = connectTo(t, c.endpoints, t.TempDir(), w.log())
+	w.Store = connectTo(t, c.Endpoints, t.TempDir(), w.log())
 	var err error
 	w.org, _, err = w.Bootstrap(t.Context())
 	must(t, err)
@@ -132,8 +25,8 @@ func TestWritesResumeWhenTheLeaderIsKilled(t *testing.T) {
 
 	var last gabion.Operation
 	for round := range 2 {
-		dead := c.leader()
-		kill(c.members[dead])
+		dead := c.Leader()
+		c.Kill(dead)
 		begin := time.Now()
 		last = w.persist(fmt.Sprint("round", round))
 		took := time.Since(begin)
@@ -141,9 +34,7 @@ func TestWritesResumeWhenTheLeaderIsKilled(t *testing.T) {
 		if took > most {
 			t.Errorf("that is more than %s", most)
 		}
-		if lines := c.start(dead); !lines.Scan() || lines.Text() != "ready" {
-			t.Fatalf("the member did not come back: %s", lines.Text())
-		}
+		c.Revive(dead)()
 	}
 	p := pictureOf(snapshot)
 	for _, e := range until(t, events, last.Revision) {
@@ -170,19 +61,51 @@ func (w *world) persist(name string) gabion.Operation {
 
 func TestLostQuorumIsSaid(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
+	c := etcdcluster.Start(t)
 	w := &world{t: t}
-	w.Store = connectTo(t, c.endpoints, t.TempDir(), w.log())
-	var err error
-	w.org, _, err = w.Bootstrap(t.Context())
+	w.Store = connectTo(t, c.Endpoints, t.TempDir(), w.log())
+	org, key, err := w.Bootstrap(t.Context())
 	must(t, err)
-	kill(c.members[0])
-	kill(c.members[1])
+	w.org = org
+	web := w.group("web")
+	c.Kill(0)
+	c.Kill(1)
 	begin := time.Now()
-	refused(t, only(w.CreateGroup(t.Context(), gabion.Group{Organization: w.org, Name: "web"})), gabion.CodeUnavailable)
+	refused(t, only(w.CreateGroup(t.Context(), gabion.Group{Organization: w.org, Name: "db"})), gabion.CodeUnavailable)
 	if took := time.Since(begin); took > most {
 		t.Errorf("that took %s", took)
 	}
-	c.start(0)
-	w.persist("web")
+	w.readsStale(web, key.ID)
+	c.Revive(0)
+	w.persist("db")
+	ctx, s := store.TolerateStale(t.Context())
+	if _, err := w.Group(ctx, w.org, web); err != nil || s.Stale() {
+		t.Errorf("a read after the outage: stale %t, %v", s.Stale(), err)
+	}
+}
+
+// readsStale reads with too few members: in time and marked where that is tolerated,
+// and not at all elsewhere.
+func (w *world) readsStale(group, key string) {
+	t := w.t
+	t.Helper()
+	begin := time.Now()
+	ctx, s := store.TolerateStale(t.Context())
+	for name, read := range map[string]func(context.Context) error{
+		"key":   func(ctx context.Context) error { _, err := w.Key(ctx, key); return err },
+		"group": func(ctx context.Context) error { _, err := w.Group(ctx, w.org, group); return err },
+		"rules": func(ctx context.Context) error { _, err := w.Rules(ctx, w.org); return err },
+		"usage": func(ctx context.Context) error { _, err := w.Usage(ctx, w.org); return err },
+		"audit": func(ctx context.Context) error { _, err := w.Audit(ctx, w.org, 1000, 10); return err },
+	} {
+		if err := read(ctx); err != nil || !s.Stale() {
+			t.Errorf("%s: stale %t, %v", name, s.Stale(), err)
+		}
+	}
+	if took := time.Since(begin); took > most || w.StaleReads() == 0 {
+		t.Errorf("%d reads took %s", w.StaleReads(), took)
+	}
+	_, err := w.Group(t.Context(), w.org, group)
+	refused(t, err, gabion.CodeUnavailable)
+	refused(t, only(w.DeleteGroup(ctx, w.org, group)), gabion.CodeUnavailable)
 }

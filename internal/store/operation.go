@@ -173,7 +173,7 @@ func (t *txn) finish(c command, op gabion.Operation) error {
 // wasMade asks what became of a change that got no answer: if the record of its
 // operation is there, it was made at the revision that is returned.
 func (s *Store) wasMade(ctx context.Context, key string, unanswered error) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience/8)
+	ctx, cancel := context.WithTimeout(exact(ctx), patience/8)
 	defer cancel()
 	kv, err := s.get(ctx, key)
 	switch {

@@ -6,16 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/gabion/gabion/internal/etcdcluster"
 )
 
 // roles are what the test binary is when it is started as a process to be
 // killed: by environment variable, whose value is the role's argument.
 var roles = map[string]func(string){
 	"GABION_TEST_WRITER": runWriter,
-	"GABION_TEST_MEMBER": runMember,
 }
 
 func TestMain(m *testing.M) {
+	etcdcluster.Main()
 	for name, run := range roles {
 		if argument := os.Getenv(name); argument != "" {
 			go dieWithParent()

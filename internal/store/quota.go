@@ -136,9 +136,9 @@ func (s *Store) Usage(ctx context.Context, org string) (gabion.Usage, error) {
 }
 
 func (s *Store) count(ctx context.Context, prefix string, n *int) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	reply, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	reply, err := answer(ctx, s, func(ctx context.Context, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+		return s.client.Get(ctx, prefix, append(options, clientv3.WithPrefix(), clientv3.WithCountOnly())...)
+	})
 	if err != nil {
 		return classed(err, "count "+prefix)
 	}

@@ -11,11 +11,12 @@ import (
 // pageSize is how many objects one answer holds.
 const pageSize = 2000
 
-// get reads one key as it is now; nil if there is none.
+// get reads one key as it is now; nil if there is none. Like everything here, it
+// falls back to what one member knows where ctx allows it: see TolerateStale.
 func (s *Store) get(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	reply, err := s.client.Get(ctx, key)
+	reply, err := answer(ctx, s, func(ctx context.Context, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+		return s.client.Get(ctx, key, options...)
+	})
 	if err != nil {
 		return nil, classed(err, "read "+key)
 	}
@@ -27,13 +28,13 @@ func (s *Store) get(ctx context.Context, key string) (*mvccpb.KeyValue, error) {
 
 // gets reads keys as they are at one moment; nil for those that are not there.
 func (s *Store) gets(ctx context.Context, keys ...string) ([]*mvccpb.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	ops := make([]clientv3.Op, len(keys))
-	for i, key := range keys {
-		ops[i] = clientv3.OpGet(key)
-	}
-	reply, err := s.client.Txn(ctx).Then(ops...).Commit()
+	reply, err := answer(ctx, s, func(ctx context.Context, options ...clientv3.OpOption) (*clientv3.TxnResponse, error) {
+		ops := make([]clientv3.Op, len(keys))
+		for i, key := range keys {
+			ops[i] = clientv3.OpGet(key, options...)
+		}
+		return s.client.Txn(ctx).Then(ops...).Commit()
+	})
 	if err != nil {
 		return nil, classed(err, "read "+keys[0])
 	}
@@ -69,8 +70,8 @@ func (s *Store) scan(ctx context.Context, prefix string, revision int64, visit f
 }
 
 func (s *Store) page(ctx context.Context, from, end string, revision int64, options []clientv3.OpOption) (*clientv3.GetResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	options = append(slices.Clone(options), clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(pageSize))
-	return s.client.Get(ctx, from, options...)
+	return answer(ctx, s, func(ctx context.Context, stale ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+		return s.client.Get(ctx, from, append(stale, options...)...)
+	})
 }

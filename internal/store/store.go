@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -35,6 +36,7 @@ type Store struct {
 	keys    sync.Map // organization of an API key, by its id: that never changes
 	touched sync.Map // when this server last noted the use of an API key, by its id
 	poison  poisonList
+	stale   atomic.Uint64 // reads that may have been out of date
 
 	denials *denials
 	stop    context.CancelFunc // of the sweep
