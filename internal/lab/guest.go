@@ -108,8 +108,11 @@ func (h *Host) AddGuest(name string) (*Guest, error) {
 
 // Plug makes the guest's link and its host end a port of the bridge, as a
 // hypervisor does when the machine starts.
-func (g *Guest) Plug() error {
-	c := cable{from: g.Host.namespace, fromName: g.Interface, to: g.namespace, toName: machineLink, toMAC: g.MAC}
+func (g *Guest) Plug() error { return g.PlugAt(0) }
+
+// PlugAt is Plug with the number of an interface that is gone; 0 lets the kernel choose.
+func (g *Guest) PlugAt(index int) error {
+	c := cable{from: g.Host.namespace, fromName: g.Interface, to: g.namespace, toName: machineLink, toMAC: g.MAC, index: index}
 	tap, link, err := c.lay()
 	if err != nil {
 		return err
@@ -118,6 +121,15 @@ func (g *Guest) Plug() error {
 		return err
 	}
 	return g.configure(link, numbered(guestNetwork4, routerNumber).Addr(), numbered(guestNetwork6, routerNumber).Addr())
+}
+
+// Index is the number of the host end.
+func (g *Guest) Index() (int, error) {
+	tap, err := g.Host.namespace.links.LinkByName(g.Interface)
+	if err != nil {
+		return 0, fmt.Errorf("find %s: %w", g.Interface, err)
+	}
+	return tap.Attrs().Index, nil
 }
 
 // Unplug removes the guest's link, as a hypervisor does when the machine stops.

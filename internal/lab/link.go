@@ -33,12 +33,13 @@ type cable struct {
 	to       *Namespace
 	toName   string
 	toMAC    gabion.MAC // zero lets the kernel choose
+	index    int        // of the end in from; zero lets the kernel choose
 }
 
 // lay makes the pair, sets both ends up and waits until they are.
 func (c cable) lay() (from, to netlink.Link, err error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = c.fromName
+	attrs.Name, attrs.Index = c.fromName, c.index
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName = c.toName
 	veth.PeerNamespace = netlink.NsFd(c.to.file.Fd())

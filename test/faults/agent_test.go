@@ -120,7 +120,7 @@ func TestAgentStopped(t *testing.T) {
 	unready := await(t, "the agent to be unready", func() bool { return !ready(agent) })
 	time.Sleep(*lasts)
 	if *full {
-		await(t, "h1 to be known as offline", func() bool { return s.state(t, "h1") == rest.HostStateOffline })
+		await(t, "h1 to be known as offline", func() bool { return s.host(t, "h1").State == rest.HostStateOffline })
 	}
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
 	caughtUp := s.settled(t)
@@ -142,18 +142,4 @@ func ready(a *lab.Agent) bool {
 	}
 	resp.Body.Close() //nolint:errcheck // it was read
 	return resp.StatusCode == http.StatusOK
-}
-
-// state is what the server says of the host.
-func (s *site) state(t *testing.T, name string) rest.HostState {
-	t.Helper()
-	hosts, err := s.client.Hosts(t.Context())
-	must(t, err)
-	for _, h := range hosts {
-		if h.Name == name {
-			return h.State
-		}
-	}
-	t.Fatalf("the server knows no host %s", name)
-	return ""
 }

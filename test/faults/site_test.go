@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func (s *site) showLogs(t *testing.T) {
 	logs, _ := filepath.Glob(filepath.Join(s.lab.Dir(), "*.log"))
 	for _, log := range logs {
 		text, err := os.ReadFile(log)
-		lines := strings.Split(string(text), "\n")
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(l string) bool { return strings.Contains(l, "component=etcd") })
 		t.Logf("%s (%v) ends with:\n%s", filepath.Base(log), err, strings.Join(lines[max(0, len(lines)-shownLines):], "\n"))
 	}
 }
@@ -135,12 +136,14 @@ func (s *site) connect(t *testing.T) {
 // writePolicy makes the groups and the instances. The victim's rules are the churn's.
 func (s *site) writePolicy(t *testing.T) {
 	t.Helper()
-	for _, name := range append([]string{"friends", "strangers", "extra", "web"}, churned...) {
+	for _, name := range append([]string{"friends", "strangers", "extra", "web", "tried"}, churned...) {
 		s.groups[name] = s.done(t)(s.client.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: name})).Reference.ID
 	}
 	s.done(t)(s.client.AddRules(t.Context(), s.groups["servers"], []rest.AddRuleRequest{s.allowing()[0]}))
+	tried := []rest.AddRuleRequest{s.fromGroup("udp", triedPort, triedPort, "friends")}
+	s.done(t)(s.client.AddRules(t.Context(), s.groups["tried"], tried))
 	for guest, groups := range map[*lab.Guest][]string{
-		s.victim: append([]string{"web"}, churned...), s.friend: {"friends"}, s.neighbour: {"strangers"}, s.stranger: {"strangers"},
+		s.victim: append([]string{"web", "tried"}, churned...), s.friend: {"friends"}, s.neighbour: {"strangers"}, s.stranger: {"strangers"},
 	} {
 		s.register(t, guest, groups...)
 	}

@@ -43,7 +43,7 @@ func everyPort(n uint64) uint16 { return uint16(20000 + n%16384) }
 const (
 	tick       = 2 * time.Millisecond
 	mostAtOnce = 100 // packets; a sender that was kept from sending does not make up for more
-	clockEvery = 64
+	clockEvery = 8
 )
 
 // run sends until stop is closed.
@@ -103,6 +103,14 @@ func (s *stream) at(number uint64) time.Time { return s.clock[number/clockEvery]
 
 // lost are the packets that were sent and did not arrive.
 func (s *stream) lost() []uint64 { return s.got.missing(s.sent.Load()) }
+
+// wrong are the packets that arrived and should not have, or did not and should have.
+func (s *stream) wrong() []uint64 {
+	if s.allowed {
+		return s.lost()
+	}
+	return s.got.arrived()
+}
 
 // held is how many packets a second were sent in fact.
 func (s *stream) held() float64 {

@@ -31,11 +31,22 @@ func (y *tally) count() uint64 {
 
 // missing are the numbers below sent that did not arrive.
 func (y *tally) missing(sent uint64) []uint64 {
+	return y.filter(sent, false)
+}
+
+// arrived are the numbers that did.
+func (y *tally) arrived() []uint64 { return y.filter(1<<63, true) }
+
+// filter are the numbers below the limit that were seen, or were not.
+func (y *tally) filter(limit uint64, seen bool) (all []uint64) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	var all []uint64
-	for n := range sent {
-		if word := n / 64; word >= uint64(len(y.seen)) || y.seen[word]&(1<<(n%64)) == 0 {
+	if seen {
+		limit = min(limit, 64*uint64(len(y.seen)))
+	}
+	for n := range limit {
+		word := n / 64
+		if was := word < uint64(len(y.seen)) && y.seen[word]&(1<<(n%64)) != 0; was == seen {
 			all = append(all, n)
 		}
 	}

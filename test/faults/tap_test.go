@@ -1,0 +1,117 @@
+package faults_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gabion/gabion/internal/lab"
+)
+
+// A tap is deleted and made anew, with the old name and every other time the old number
+// too, for an instance that is not the friend that the former was: nothing of what the
+// former might do passes, from the first frame on.
+func TestTapsRecreated(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	passer, err := s.h1.AddGuest("passer")
+	must(t, err)
+	s.start(t)
+	s.settled(t)
+	before := s.leavings(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	cycles, asFriend, asStranger := times(5, 1000), uint64(0), uint64(0)
+	for n := range cycles {
+		friend := s.register(t, passer, "friends")
+		asFriend += s.tries(t, passer, func() {})
+		number, err := passer.Index()
+		must(t, err)
+		s.done(t)(s.client.DeleteInstance(t.Context(), friend))
+		asStranger += s.tries(t, passer, func() { s.replug(t, passer, number*(n%2)) })
+		stranger := s.register(t, passer, "strangers")
+		asStranger += s.tries(t, passer, func() {})
+		s.done(t)(s.client.DeleteInstance(t.Context(), stranger))
+	}
+	r.packets(traffic)
+	r.say("%d cycles, %s packets of the friend passed, %d of whom it was not any more", cycles, count(asFriend), asStranger)
+	if asFriend == 0 || asStranger > 0 {
+		r.Errorf("%d packets passed with the new identity, %d of the friend", asStranger, asFriend)
+	}
+	r.converged(s, churn)
+	after := ""
+	for late := time.Now().Add(settling); after != before && time.Now().Before(late); time.Sleep(look) {
+		after = s.leavings(t)
+	}
+	r.say("before %s, after %s", before, after)
+	if after != before {
+		r.Error("something is left over")
+	}
+}
+
+// settling is how long the agent may take to let go of what is gone.
+const settling = 10 * time.Second
+
+// replug takes the guest's link away and makes it anew, with that number if it is not 0.
+func (s *site) replug(t *testing.T, g *lab.Guest, number int) {
+	t.Helper()
+	must(t, g.Unplug())
+	must(t, g.PlugAt(number))
+}
+
+// tryFor is how many packets are sent at least.
+const tryFor = 20
+
+// tries sends to the victim's service from the guest while something is done and a
+// little longer, and tells how many packets arrived.
+func (s *site) tries(t *testing.T, g *lab.Guest, while func()) uint64 {
+	t.Helper()
+	try := &stream{name: g.Name, id: 1, rate: 2000, from: g.Endpoint, to: netip.AddrPortFrom(s.victim.Addr4, triedPort), source: everyPort}
+	traffic := &traffic{streams: []*stream{try}, stopping: make(chan struct{})}
+	r, err := listen(s.victim.Endpoint, triedPort, map[uint16]*stream{1: try})
+	must(t, err)
+	traffic.receivers = []*receiver{r}
+	traffic.reading.Go(r.run)
+	traffic.senders.Go(func() { try.run(traffic.stopping) })
+	while()
+	sent := try.sent.Load()
+	await(t, "packets to be sent", func() bool { return try.sent.Load() > sent+tryFor })
+	traffic.stop(t)
+	return try.got.count()
+}
+
+// triedPort is the victim's; friends may reach it.
+const triedPort = 6500
+
+// leavings counts what the agent of h1 holds: pins, interfaces in its table, open files.
+func (s *site) leavings(t *testing.T) string {
+	t.Helper()
+	links, err := filepath.Glob(filepath.Join(s.pins("h1"), "links", "*"))
+	must(t, err)
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.agents["h1"].Process().Pid()))
+	must(t, err)
+	return fmt.Sprintf("%d pins, %d interfaces, %d maps of flows, %d files", len(links),
+		elements(t, filepath.Join(s.pins("h1"), "nics_v*")), elements(t, filepath.Join(s.pins("h1"), "flows_v*")), len(files))
+}
+
+// elements is how many the map has.
+func elements(t *testing.T, pattern string) (n int) {
+	t.Helper()
+	m, err := ebpf.LoadPinnedMap(glob(t, pattern)[0], &ebpf.LoadPinOptions{ReadOnly: true})
+	must(t, err)
+	defer m.Close()
+	key, next := []byte(nil), make([]byte, m.KeySize())
+	for m.NextKey(key, &next) == nil {
+		key = bytes.Clone(next)
+		if m.Type() != ebpf.ArrayOfMaps || m.Lookup(key, new(uint32)) == nil {
+			n++
+		}
+	}
+	return n
+}
