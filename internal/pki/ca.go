@@ -140,12 +140,12 @@ func (ca *CA) SignHost(host string, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, gabion.Invalid("csr", "is not a certificate request")
 	}
-	if err := csr.CheckSignature(); err != nil {
-		return nil, gabion.Invalid("csr", "is not signed by its key")
-	}
-	public, ok := csr.PublicKey.(*ecdsa.PublicKey)
+	public, ok := csr.PublicKey.(*ecdsa.PublicKey) // before anything is computed with it: anybody may ask
 	if !ok {
 		return nil, gabion.Invalid("csr", "holds a key that is not ECDSA; make an ECDSA P-256 key")
+	}
+	if err := csr.CheckSignature(); err != nil {
+		return nil, gabion.Invalid("csr", "is not signed by its key")
 	}
 	t, err := template(time.Now(), hostLife)
 	if err != nil {
