@@ -379,6 +379,7 @@ const (
 	bpfProgFromInstance   = "from_instance"
 	bpfProgToInstance     = "to_instance"
 	bpfVarClockIsSet      = "clock_is_set"
+	bpfVarCounting        = "counting"
 	bpfVarDescribed       = "described"
 	bpfVarSetClock        = "set_clock"
 	bpfVarTellAllowed     = "tell_allowed"
@@ -463,6 +464,7 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	ClockIsSet  *ebpf.VariableSpec `ebpf:"clock_is_set"`
+	Counting    *ebpf.VariableSpec `ebpf:"counting"`
 	Described   *ebpf.VariableSpec `ebpf:"described"`
 	SetClock    *ebpf.VariableSpec `ebpf:"set_clock"`
 	TellAllowed *ebpf.VariableSpec `ebpf:"tell_allowed"`
@@ -542,6 +544,7 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	ClockIsSet  *ebpf.Variable `ebpf:"clock_is_set"`
+	Counting    *ebpf.Variable `ebpf:"counting"`
 	Described   *ebpf.Variable `ebpf:"described"`
 	SetClock    *ebpf.Variable `ebpf:"set_clock"`
 	TellAllowed *ebpf.Variable `ebpf:"tell_allowed"`

@@ -24,6 +24,7 @@ type Config struct {
 	Log         *slog.Logger
 	DHCPServers []netip.Addr // that may answer instances; none means any
 	Routers     []netip.Addr // link-local, that may advertise themselves to instances; none means any
+	Uncounted   bool         // without counters and events, to measure what they cost
 }
 
 // Open loads the programs and takes over what is pinned in cfg.Dir, or pins it anew.
@@ -56,6 +57,9 @@ func (d *Datapath) open(cfg Config) error {
 	spec, err := pinnedSpec()
 	if err != nil {
 		return err
+	}
+	if err := spec.Variables[bpfVarCounting].Set(!cfg.Uncounted); err != nil {
+		return fmt.Errorf("set what is counted: %w", err)
 	}
 	var objects struct {
 		bpfPrograms
