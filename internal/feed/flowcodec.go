@@ -93,8 +93,8 @@ func encodeOpen(f flow.Open) *feedpb.Flow {
 
 func decodeOpen(m *feedpb.Flow) (flow.Open, error) {
 	f := flow.Open{
-		Interface: m.GetInterface(), Direction: gabion.Direction(m.GetDirection() & 1), Protocol: gabion.Protocol(m.GetProtocol()),
-		State: m.GetState(), Idle: time.Duration(m.GetIdle()) * time.Second, Rule: m.GetRule(),
+		Interface: clip(m.GetInterface()), Direction: gabion.Direction(m.GetDirection() & 1), Protocol: gabion.Protocol(m.GetProtocol()),
+		State: clip(m.GetState()), Idle: time.Duration(m.GetIdle()) * time.Second, Rule: clip(m.GetRule()),
 	}
 	var err error
 	if f.Local, err = decodeAddrPort(m.GetLocal(), m.GetLocalPort()); err != nil {

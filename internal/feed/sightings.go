@@ -94,6 +94,22 @@ func (s *Server) publish(session *session, m *feedpb.FlowEvents) error {
 	return nil
 }
 
+// has tells whether the instance runs on the host and has an interface of that name.
+func (s *Server) has(host, instance, iface string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasLocked(host, instance, iface)
+}
+
+// hasLocked is has with the lock held.
+func (s *Server) hasLocked(host, instance, iface string) bool {
+	if s.world == nil {
+		return false
+	}
+	i := s.world.Instance(instance)
+	return i != nil && i.Host == host && slices.ContainsFunc(i.NICs, func(n gabion.NIC) bool { return n.Interface == iface })
+}
+
 func (s *Server) organizationOf(host, instance string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,26 +127,30 @@ func (s *Server) organizationOf(host, instance string) string {
 func (s *Server) name(host string, e *flow.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.world == nil {
+	if !s.hasLocked(host, e.Instance.ID, e.Interface) {
 		return false
 	}
 	i := s.world.Instance(e.Instance.ID)
-	if i == nil || i.Host != host {
-		return false
-	}
 	e.Host, e.Organization, e.Instance.Name = host, i.Organization, i.Name
 	if owners := s.world.Owners(i.Organization, e.Remote.Addr()); len(owners) > 0 {
 		e.RemoteOwner = flow.Named{ID: owners[0].ID, Name: owners[0].Name}
 	}
-	r := s.world.Rule(e.Rule)
-	if r == nil || !s.world.Enforces(host, e.Rule) {
+	g := s.groupOfRule(host, e.Rule)
+	if g == nil || g.Organization != i.Organization {
 		e.Rule = ""
 		return true
 	}
-	if g := s.world.Group(r.Group); g != nil {
-		e.Group = flow.Named{ID: g.ID, Name: g.Name}
-	}
+	e.Group = flow.Named{ID: g.ID, Name: g.Name}
 	return true
+}
+
+// groupOfRule is the group of a rule that the host enforces; nil if it enforces none such.
+func (s *Server) groupOfRule(host, rule string) *gabion.Group {
+	r := s.world.Rule(rule)
+	if r == nil || !s.world.Enforces(host, rule) {
+		return nil
+	}
+	return s.world.Group(r.Group)
 }
 
 // count takes in what the host counts of its own rules and instances.
@@ -145,7 +165,7 @@ func (s *Server) count(session *session, m *feedpb.Counters) {
 	s.mu.Unlock()
 	for _, d := range m.GetDrops() {
 		reason := gabion.Reason(d.GetReason() & 0xff)
-		if s.organizationOf(session.host, d.GetInstance()) != "" && reason.String() != "unknown" && len(d.GetInterface()) <= maxID {
+		if s.has(session.host, d.GetInstance(), d.GetInterface()) && reason.String() != "unknown" {
 			c.Drops = append(c.Drops, flow.DropCount{
 				Instance: d.Instance, Interface: d.Interface, Reason: reason, Life: d.Life, Packets: d.Packets,
 			})

@@ -232,7 +232,7 @@ func TestNothingIsToldUnlessWatched(t *testing.T) {
 	w := &witness{}
 	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: newReceiver(), Witness: w})
 	eventually(t, "the host is there", func() bool { return host.Connected() })
-	event := flow.Event{Instance: flow.Named{ID: "one"}, Reason: gabion.DropDeniedIngress, Time: time.Now()}
+	event := flow.Event{Instance: flow.Named{ID: "one"}, Interface: "tap-one", Reason: gabion.DropDeniedIngress, Time: time.Now()}
 	host.Tell(event, 0)
 	watcher := z.server.Watch(flow.Filter{Organization: "o", Denied: true})
 	eventually(t, "the host hears of it", func() bool { return flow.Demand(w.watched.Load()) == flow.Denied })

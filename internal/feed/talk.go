@@ -130,7 +130,7 @@ func (s *Server) AskLoaded(ctx context.Context, host string, q flow.Question, de
 			return flow.Loaded{Unavailable: err.Error()}
 		}
 		d := answer.GetDecision()
-		loaded := flow.Loaded{Answer: flow.Answer{Reason: gabion.Reason(d.GetReason()), Rule: d.GetRule()}}
+		loaded := flow.Loaded{Answer: flow.Answer{Reason: gabion.Reason(d.GetReason()), Rule: clip(d.GetRule())}}
 		reason := decide()
 		if s.hasAll(host, answer.GetRevision()) {
 			loaded.Agrees = loaded.Reason == reason
