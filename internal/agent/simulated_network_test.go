@@ -30,7 +30,7 @@ type line struct {
 	up, down *cable
 }
 
-func newLine(c *cluster, ctx context.Context, host, server string) *line {
+func newLine(ctx context.Context, c *cluster, host, server string) *line {
 	ctx, cut := context.WithCancelCause(ctx)
 	l := &line{c: c, ctx: ctx, cut: cut}
 	l.up, l.down = newCable(l, host+">"+server), newCable(l, server+">"+host)

@@ -270,7 +270,7 @@ func (s *controller) accept(ctx context.Context, host string) *line {
 	if s.feed == nil {
 		return nil
 	}
-	l := newLine(s.c, ctx, host, s.name)
+	l := newLine(ctx, s.c, host, s.name)
 	stop := context.AfterFunc(s.ctx, func() { l.cut(errUnreachable) })
 	go func(f *feed.Server) {
 		defer stop()
