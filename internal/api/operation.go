@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -96,7 +97,32 @@ func (a *api) leftOut(ctx context.Context, op gabion.Operation) string {
 	if problem == "" {
 		return ""
 	}
-	return "host " + i.Host + " could not enforce everything: " + problem
+	return "host " + i.Host + " could not enforce everything: " + about(i, problem)
+}
+
+// about is what of a host's problems is about the instance. The rest may name what is
+// other organizations', and is for the operator, who sees the list of hosts.
+func about(i gabion.Instance, problems string) string {
+	var own []string
+	for problem := range strings.SplitSeq(problems, "; ") {
+		if slices.ContainsFunc(strings.FieldsFunc(problem, isBreak), func(word string) bool { return isNamedIn(i, word) }) {
+			own = append(own, problem)
+		}
+	}
+	if len(own) == 0 {
+		return "ask your operator"
+	}
+	return strings.Join(own, "; ")
+}
+
+// isBreak tells where a word of a problem ends.
+func isBreak(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",:()\"", r) }
+
+// isNamedIn tells whether the word is what the instance, an interface or a group of its
+// is known by.
+func isNamedIn(i gabion.Instance, word string) bool {
+	return word == i.ID || slices.Contains(i.Groups, word) ||
+		slices.ContainsFunc(i.NICs, func(n gabion.NIC) bool { return n.Interface == word })
 }
 
 // finish stores the operation's state and message. That it can't is no error of

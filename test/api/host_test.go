@@ -223,8 +223,19 @@ func TestWhatAHostLeavesOutHoldsNobodyUp(t *testing.T) {
 	if a.body["state"] != "success" || a.message() != "" {
 		t.Errorf("a rule of all instances: got %s", a.text)
 	}
-	a = r.await(t, "/host/hv1", has("state", "failing"))
-	if a.body["error"] != "create tap tap2: no /dev/net/tun" {
+	h.mu.Lock()
+	h.problem = errors.New("leave instance b7e2 without network on tap22: it is a card\ncreate tap tap3: no /dev/net/tun")
+	h.mu.Unlock()
+	a = r.say(t, "POST", "/instance", `{"name":"web3","host":"hv1","interfaces":[{"name":"tap3","mac":"52:54:00:00:00:03"}]}`)
+	if a.message() != "host hv1 could not enforce everything: create tap tap3: no /dev/net/tun" {
+		t.Errorf("a host with problems of others' instances: got %s", a.text)
+	}
+	a = r.say(t, "POST", "/instance", `{"name":"web4","host":"hv1","interfaces":[{"name":"tap4","mac":"52:54:00:00:00:04"}]}`)
+	if a.message() != "host hv1 could not enforce everything: ask your operator" {
+		t.Errorf("a host with problems of others' instances only: got %s", a.text)
+	}
+	a = r.await(t, "/host/hv1", has("error", "leave instance b7e2 without network on tap22: it is a card; create tap tap3: no /dev/net/tun"))
+	if a.body["state"] != "failing" {
 		t.Errorf("the host: got %s", a.text)
 	}
 }
