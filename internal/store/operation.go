@@ -98,16 +98,19 @@ func (s *Store) make(ctx context.Context, c command, build func(*txn) error) (ma
 	if err != nil {
 		return made{}, err
 	}
+	begin := time.Now()
 	leave, err := s.lanes.enter(ctx, c.org)
 	if err != nil {
 		return made{}, err
 	}
 	defer leave()
+	left, cancel := context.WithTimeout(ctx, max(patience-time.Since(begin), leastPatience))
+	defer cancel()
 	m := made{op: gabion.Operation{
 		ID: uuid.NewString(), Organization: home, State: c.state(),
 		Command: c.name, Kind: c.kind, Subject: c.subject, Created: now(),
 	}}
-	m.op.Revision, err = s.insist(ctx, func(t *txn) (err error) {
+	m.op.Revision, err = s.insist(left, func(t *txn) (err error) {
 		if m.earlier, err = t.begin(c); err != nil || m.earlier != nil {
 			return err
 		}

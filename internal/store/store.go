@@ -18,6 +18,9 @@ import (
 // patience is how long a call waits for etcd before it says unavailable.
 const patience = 4 * time.Second
 
+// leastPatience is what is left of it to a change that has waited long for its turn.
+const leastPatience = patience / 8
+
 // Config says which etcd holds the state.
 type Config struct {
 	Endpoints []string    // of a cluster, or Embedded.Endpoint
