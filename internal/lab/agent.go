@@ -19,8 +19,8 @@ type Agent struct {
 }
 
 // StartAgent joins the host to the server and starts its agent. It does not wait
-// until the agent is in sync.
-func (h *Host) StartAgent(ctx context.Context, s *Server) (*Agent, error) {
+// until the agent is in sync. Further arguments are the agent's own.
+func (h *Host) StartAgent(ctx context.Context, s *Server, args ...string) (*Agent, error) {
 	token, err := s.Run(ctx, "host", "token", h.Name)
 	if err != nil {
 		return nil, fmt.Errorf("join host %s: %w", h.Name, err)
@@ -29,10 +29,11 @@ func (h *Host) StartAgent(ctx context.Context, s *Server) (*Agent, error) {
 	if err := os.WriteFile(file, []byte(strings.TrimSpace(token)+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("write join token: %w", err)
 	}
-	a := &Agent{host: h, server: s, args: []string{
+	a := &Agent{host: h, server: s}
+	a.args = append([]string{
 		s.binary, "agent", "--server", s.agents.String(), "--token-file", file,
-		"--state-dir", filepath.Join(h.lab.Dir(), h.Name), "--name", h.lab.Name(h.Name),
-	}}
+		"--state-dir", a.StateDir(), "--name", h.lab.Name(h.Name),
+	}, args...)
 	return a, a.Start()
 }
 
@@ -76,6 +77,9 @@ func (a *Agent) online(ctx context.Context) error {
 
 // Process is what runs the agent now.
 func (a *Agent) Process() *Process { return a.process }
+
+// Replace lets the next Start run another gabion, as an upgrade does.
+func (a *Agent) Replace(binary string) { a.args[0] = binary }
 
 // StateDir is where the agent keeps what outlives it.
 func (a *Agent) StateDir() string { return filepath.Join(a.host.lab.Dir(), a.host.Name) }

@@ -33,6 +33,7 @@ type site struct {
 	client *client.Client
 	groups map[string]string // id by name
 
+	agentArgs []string
 	endpoints []string // of its etcd; nil if it is the embedded one
 	marks     int      // changes that were made to see whether hosts are up to date
 }
@@ -97,7 +98,7 @@ func (s *site) start(t *testing.T, serverArgs ...string) {
 	must(t, err)
 	s.connect(t)
 	for _, h := range s.lab.Hosts() {
-		s.agents[h.Name], err = h.StartAgent(t.Context(), s.server)
+		s.agents[h.Name], err = h.StartAgent(t.Context(), s.server, s.agentArgs...)
 		must(t, err)
 	}
 	for _, a := range s.agents {
@@ -125,8 +126,14 @@ const control = 300 * time.Millisecond
 // connect makes a client of the server.
 func (s *site) connect(t *testing.T) {
 	t.Helper()
+	s.connectWith(t, func(map[string]string) {})
+}
+
+func (s *site) connectWith(t *testing.T, change func(env map[string]string)) {
+	t.Helper()
 	env, err := s.server.Environment()
 	must(t, err)
+	change(env)
 	config, err := client.ConfigFromEnv(func(name string) string { return env[name] })
 	must(t, err)
 	s.client, err = client.New(config)
