@@ -39,6 +39,7 @@ var errDenied = errors.New("denied")
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, e env, args []string) int {
+	e.stderr = terminal{e.stderr}
 	a := &app{env: e}
 	root := newRootCommand(a)
 	root.SetArgs(args)

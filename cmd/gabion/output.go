@@ -61,11 +61,13 @@ func (t *table) print(w io.Writer) error {
 	return align(w, append([][]string{t.header}, t.rows...))
 }
 
-// align prints rows in columns two spaces apart, without blanks at line ends.
+// align prints rows in columns two spaces apart, without blanks at line ends, fit for
+// a terminal.
 func align(w io.Writer, rows [][]string) error {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
+			row[i] = shown(cell)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -103,7 +105,7 @@ func (a *app) printJSON(data any) error {
 
 // say prints one sentence about what happened.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.stdout, format+"\n", args...)
+	fmt.Fprintln(a.stdout, shown(fmt.Sprintf(format, args...)))
 }
 
 // orEmpty makes an empty list, not null, of no list.
