@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/go-chi/chi/v5"
 
@@ -33,11 +34,19 @@ func (a *api) deny(r *http.Request, key gabion.Key, err error) {
 // maxText is how long a text of a denial may be: parts of it are whatever was sent.
 const maxText = 300
 
+// shorten makes of what was sent a text that can be stored and shown.
 func shorten(s string) string {
-	if len(s) <= maxText {
-		return s
+	end := ""
+	if len(s) > maxText {
+		s, end = s[:maxText], "…"
 	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.ToValidUTF8(s, ""))
+	return s + end
 }
 
 // subjectOf is what the request is about, as far as its path says; empty before it was routed.

@@ -67,6 +67,7 @@ func TestDenialsAreRecorded(t *testing.T) {
 	reader.say(t, "POST", "/security-group", `{"name":"web"}`)
 	reader.say(t, "GET", "/host", "")
 	reader.say(t, "GET", "/organization/"+organization, "")
+	reader.say(t, "DELETE", "/host/%1B%5B2J%E2%80%AE", "")
 	r.as(keyPair{pair.key, "guessed"}).say(t, "GET", "/instance", "")
 	r.signIn(t, keyPair{pair.key, "guessed"})
 	r.as(keyPair{"EXO000000000000000000000000", "guessed"}).say(t, "GET", "/security-group", "")
@@ -77,6 +78,9 @@ func TestDenialsAreRecorded(t *testing.T) {
 		if record["outcome"] != "denied" || record["key"] != pair.key || record["message"] == "" || record["remote"] != "127.0.0.1" {
 			t.Errorf("got %v", record)
 		}
+	}
+	if record := found(t, log, "delete-host"); record["subject"] != "?[2J?" {
+		t.Errorf("what a terminal would obey is recorded as it was sent: %q", record["subject"])
 	}
 	record := found(t, r.records(t, "?log=installation"), "list-security-groups")
 	if record["outcome"] != "denied" {

@@ -72,6 +72,8 @@ var malformations = []malformed{
 	{"POST", groups, `{"name":{"a":1}}`, 400, "name: is an object"},
 	{"POST", groups, `{"name":"` + long256 + `"}`, 400, "name: has 256 characters"},
 	{"POST", groups, `{"name":"a\nb"}`, 400, "name: has the control character U+000A"},
+	{"POST", groups, `{"name":"ok\u202egnp.exe"}`, 400, "name: has the control character U+202E"},
+	{"POST", groups, `{"name":"a","description":"\u2028"}`, 400, "description: has the control character U+2028"},
 	{"POST", groups, `{"name":"a\u0000b"}`, 400, "name: has the control character U+0000"},
 	{"POST", groups, `{"name":"a","description":"` + long256 + `"}`, 400, "description: has 256 characters"},
 	{"POST", groups, `{"name":"a","description":7}`, 400, "description: is a number"},
