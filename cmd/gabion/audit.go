@@ -54,7 +54,7 @@ func newAuditListCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(orEmpty(records), auditTable(records))
+			return a.print(orEmpty(records), auditTable(records, installation))
 		},
 	}
 	logFlag(cmd, &installation)
@@ -62,8 +62,11 @@ func newAuditListCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func auditTable(records []rest.AuditRecord) *table {
+func auditTable(records []rest.AuditRecord, installation bool) *table {
 	t := &table{header: []string{"#", "WHEN", "WHO", "FROM", "WHAT", "OF", "OUTCOME"}, empty: "Nothing was changed yet."}
+	if !installation {
+		t.empty = "Nothing was changed in this organization yet. Hosts, tokens and organizations (operators): gabion audit list --installation"
+	}
 	for _, r := range records {
 		outcome := string(r.Outcome)
 		if r.Message != "" {

@@ -45,7 +45,7 @@ Flags:
 `
 
 // silentDefaults are what a flag without a value worth telling has.
-var silentDefaults = []string{"", "0", "-1", "false", "[]"}
+var silentDefaults = []string{"", "0", "0s", "-1", "false", "[]"}
 
 // flagTable lists flags with what to give them and what for. A usage text begins
 // with the name of the flag's value in backquotes, if it has one.
