@@ -39,7 +39,7 @@ func first(matches [][]string) []string {
 // TestMetricsAreThoseThatAreDocumented holds code, documentation, dashboard and alerts
 // together.
 func TestMetricsAreThoseThatAreDocumented(t *testing.T) {
-	code := text(t, "../internal/api/metrics.go") + text(t, "../internal/agent/metrics.go")
+	code := text(t, "../internal/api/metrics.go") + text(t, "../internal/agent/metrics.go") + text(t, "../internal/server/condition.go")
 	there := first(declared.FindAllStringSubmatch(code, -1))
 	if diff := cmp.Diff(there, first(tableRow.FindAllStringSubmatch(text(t, "../docs/observability.md"), -1))); diff != "" {
 		t.Errorf("metrics (-in the code +in docs/observability.md):\n%s", diff)

@@ -58,6 +58,9 @@ func NewMetrics() *Metrics {
 	return m
 }
 
+// Register adds what somebody else counts.
+func (m *Metrics) Register(c prometheus.Collector) { m.registry.MustRegister(c) }
+
 // Enforced counts that a host took so long to enforce a change.
 func (m *Metrics) Enforced(took time.Duration) { m.enforcement.Observe(took.Seconds()) }
 

@@ -31,20 +31,21 @@ const (
 
 // Server is a running control plane.
 type Server struct {
-	config   Config
-	listener net.Listener    // of the API
-	plain    net.Listener    // of the API without TLS; nil if there is none
-	given    *pki.Files      // the API's certificate; nil if it is our own
-	agents   net.Listener    // of the stream
-	etcd     *store.Embedded // nil with an external cluster
-	store    *store.Store
-	feed     *feed.Server
-	health   *health
-	http     *http.Server // of the API
-	metrics  *api.Metrics
-	stopping chan struct{} // closed when the API is about to stop
-	stream   *grpc.Server
-	closers  []func() error // in the order of opening
+	config    Config
+	listener  net.Listener    // of the API
+	plain     net.Listener    // of the API without TLS; nil if there is none
+	given     *pki.Files      // the API's certificate; nil if it is our own
+	agents    net.Listener    // of the stream
+	etcd      *store.Embedded // nil with an external cluster
+	store     *store.Store
+	feed      *feed.Server
+	health    *health
+	condition *condition
+	http      *http.Server // of the API
+	metrics   *api.Metrics
+	stopping  chan struct{} // closed when the API is about to stop
+	stream    *grpc.Server
+	closers   []func() error // in the order of opening
 
 	filesCheck time.Duration // how often given files are read again
 }
@@ -106,6 +107,7 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	}
 	s.onClose(s.store.Close)
 	s.health = &health{ask: s.store.Epoch}
+	s.condition = &condition{store: s.store, log: s.config.Log}
 	return nil
 }
 
@@ -138,6 +140,7 @@ func (s *Server) openSurfaces(ctx context.Context) error {
 func (s *Server) openAPI(ca *pki.CA, config *tls.Config) {
 	s.stopping, s.metrics = make(chan struct{}), api.NewMetrics()
 	s.feed.OnEnforced = s.metrics.Enforced
+	s.metrics.Register(s.condition)
 	s.http = &http.Server{Handler: beside(tolerateStale(s.handler(ca)), console.Handler()), TLSConfig: config, ErrorLog: connectionLog(s.config.Log)}
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	s.config.Limits.apply(s.http)
@@ -147,6 +150,7 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 	return api.New(api.Config{
 		Store:       s.store,
 		Enforcement: s.feed,
+		Inventory:   s.feed,
 		Explainer:   s.feed,
 		Flows:       s.feed,
 		Receipts:    s.feed,
@@ -198,6 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	tasks.Go(func() error { return s.servePlain() })
 	tasks.Go(func() error { return s.watchCertificate(ctx) })
 	tasks.Go(func() error { return s.watchEtcd(ctx) })
+	tasks.Go(func() error { return s.condition.run(ctx) })
 	tasks.Go(func() error {
 		<-ctx.Done()
 		return s.shutdown()

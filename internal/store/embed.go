@@ -11,10 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 )
 
 const (
@@ -45,18 +42,23 @@ const (
 // its directory, and nowhere else.
 type Embedded struct {
 	etcd    *embed.Etcd
+	dir     string
 	lock    *os.File
 	socket  string
 	closing atomic.Bool // a member that is told to stop complains of it
+
+	carer  *carer
+	ignore context.CancelFunc // ends the care for the member
+	left   chan struct{}      // closed when that has ended
 }
 
 // StartEmbedded runs the member that keeps its data in dir/etcd, and returns
 // when it answers. A directory belongs to one process at a time.
 func StartEmbedded(dir string, log *slog.Logger) (*Embedded, error) {
-	return startEmbedded(dir, quota, log)
+	return startEmbedded(dir, standard, log)
 }
 
-func startEmbedded(dir string, quota int64, log *slog.Logger) (*Embedded, error) {
+func startEmbedded(dir string, care care, log *slog.Logger) (*Embedded, error) {
 	dir, err := filepath.Abs(filepath.Join(dir, "etcd"))
 	if err != nil {
 		return nil, fmt.Errorf("start embedded etcd: %w", err)
@@ -65,9 +67,12 @@ func startEmbedded(dir string, quota int64, log *slog.Logger) (*Embedded, error)
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{lock: lock, socket: filepath.Join(dir, "client.sock")}
-	if err := e.start(e.config(dir, quota, log)); err != nil {
+	e := &Embedded{dir: dir, lock: lock, socket: filepath.Join(dir, "client.sock")}
+	if err := e.start(e.config(dir, care.quota, log)); err != nil {
 		return nil, errors.Join(fmt.Errorf("start embedded etcd in %s: %w", dir, err), e.Close())
+	}
+	if err := e.lookAfter(care, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("look after embedded etcd in %s: %w", dir, err), e.Close())
 	}
 	return e, nil
 }
@@ -81,14 +86,12 @@ func (e *Embedded) start(c *embed.Config) error {
 	if e.etcd, err = embed.StartEtcd(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
 	select {
 	case <-e.etcd.Server.ReadyNotify():
-		return e.makeRoom(ctx)
+		return nil
 	case err := <-e.etcd.Err():
 		return err
-	case <-ctx.Done():
+	case <-time.After(startTimeout):
 		return fmt.Errorf("not ready after %s", startTimeout)
 	}
 }
@@ -121,25 +124,21 @@ func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Conf
 	return c
 }
 
-// makeRoom ends the alarm of a member that was full when it stopped: it drops the
-// history of all keys and gives the room back.
-func (e *Embedded) makeRoom(ctx context.Context) error {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{e.Endpoint()}, Logger: zap.NewNop()})
+// lookAfter has a first look, which may make room, and goes on looking.
+func (e *Embedded) lookAfter(care care, log *slog.Logger) error {
+	carer, err := newCarer(e, care, log)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	alarms, err := client.AlarmList(ctx)
-	if err != nil || len(alarms.Alarms) == 0 {
-		return err
-	}
-	if _, err := client.Compact(ctx, alarms.Header.Revision, clientv3.WithCompactPhysical()); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
-		return fmt.Errorf("compact: %w", err)
-	}
-	if _, err := client.Defragment(ctx, e.Endpoint()); err != nil {
-		return fmt.Errorf("defragment: %w", err)
-	}
-	_, err = client.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+	ctx, ignore := context.WithCancel(context.Background())
+	e.carer, e.ignore, e.left = carer, ignore, make(chan struct{})
+	first, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err = carer.look(first)
+	go func() {
+		defer close(e.left)
+		carer.run(ctx)
+	}()
 	return err
 }
 
@@ -154,6 +153,11 @@ func (e *Embedded) Failed() <-chan error { return e.etcd.Err() }
 func (e *Embedded) Close() error {
 	if e.closing.Swap(true) {
 		return nil
+	}
+	if e.carer != nil {
+		e.ignore()
+		<-e.left
+		_ = e.carer.client.Close() // nothing is under way
 	}
 	if e.etcd != nil {
 		e.etcd.Close()

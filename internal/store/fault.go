@@ -23,7 +23,7 @@ func classed(err error, what string) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", what, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return gabion.Unavailable("the store is full, nothing can be changed: restart the server that embeds it, which makes room; or raise the quota of your etcd cluster and clear its alarm")
+		return gabion.Unavailable("the store is full, nothing can be changed: an embedded store makes room by itself as soon as the disk of its data directory has some; an etcd cluster of yours has to be compacted and defragmented, or given a larger quota, and its alarm cleared")
 	case errors.Is(err, rpctypes.ErrTooManyRequests):
 		return gabion.Unavailable("the store has too much to do: try again")
 	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge), isOversized(err):

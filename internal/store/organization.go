@@ -90,6 +90,23 @@ func installation(name, kind, subject string, reads ...string) command {
 	return command{org: gabion.InstallationLog, name: name, kind: kind, subject: subject, reads: reads}
 }
 
+// LastChange is the revision of the newest change of the organization, by whichever
+// server it was made: each writes the head of the organization's log. What hosts
+// observe is no such change.
+func (s *Store) LastChange(ctx context.Context, org string) (int64, error) {
+	found, err := s.gets(ctx, auditHeadKey(org), organizationKey(org))
+	if err != nil {
+		return 0, err
+	}
+	revision := int64(0)
+	for _, kv := range found {
+		if kv != nil {
+			revision = max(revision, kv.ModRevision)
+		}
+	}
+	return revision, nil
+}
+
 // CreateOrganization stores a new organization with its default group, which is
 // the primary one. Without quotas it gets the default ones.
 func (s *Store) CreateOrganization(ctx context.Context, o gabion.Organization) (gabion.Operation, error) {

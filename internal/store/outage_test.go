@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,7 +149,7 @@ func TestFullStoreAcknowledgesNothingAndRecoversByARestart(t *testing.T) {
 	start := func() *world {
 		var err error
 		w := &world{t: t}
-		w.embedded, err = store.StartEmbeddedWithin(dir, 1<<20, w.log())
+		w.embedded, err = store.StartEmbeddedWith(dir, store.Care{Every: time.Hour, Quota: 1 << 20}, w.log())
 		must(t, err)
 		t.Cleanup(func() { must(t, w.embedded.Close()) })
 		w.Store = connect(t, w.embedded.Endpoint(), dir, w.log())
@@ -173,6 +175,79 @@ func TestFullStoreAcknowledgesNothingAndRecoversByARestart(t *testing.T) {
 		t.Errorf("%d groups", len(groups))
 	}
 	w.group("web")
+}
+
+// TestFullStoreRecoversByItself fills the database, and then has a disk with less
+// room than it needs: reads go on, and so do changes once there is room.
+func TestFullStoreRecoversByItself(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		care store.Care
+		fill func(w *world)
+		ease func(w *world)
+	}{
+		"database": {
+			store.Care{Every: 50 * time.Millisecond, Quota: 1 << 20},
+			func(w *world) { w.fill() },
+			func(*world) {},
+		},
+		"disk": {
+			store.Care{Every: 50 * time.Millisecond, Quota: 1 << 30},
+			func(w *world) { w.embedded.SetSpare(1 << 62) },
+			func(w *world) { w.embedded.SetSpare(0) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{t: t, dir: t.TempDir()}
+			var err error
+			w.embedded, err = store.StartEmbeddedWith(w.dir, c.care, w.log())
+			must(t, err)
+			t.Cleanup(func() { must(t, w.embedded.Close()) })
+			w.Store = connect(t, w.embedded.Endpoint(), w.dir, w.log())
+			w.org, _, err = w.Bootstrap(t.Context())
+			must(t, err)
+			c.fill(w)
+			if name == "disk" {
+				w.until(func(err error) bool { return err != nil && strings.Contains(err.Error(), "full") })
+				if groups, err := w.Groups(t.Context(), w.org); err != nil || len(groups) == 0 {
+					t.Errorf("reads do not go on: %d groups, %v", len(groups), err)
+				}
+				if found, err := w.Condition(t.Context()); err != nil || !found.Full || found.Bytes == 0 || found.Quota != c.care.Quota {
+					t.Errorf("condition %+v, %v", found, err)
+				}
+			}
+			c.ease(w)
+			w.until(func(err error) bool { return err == nil })
+			if found, err := w.Condition(t.Context()); err != nil || found.Full {
+				t.Errorf("condition afterwards %+v, %v", found, err)
+			}
+		})
+	}
+}
+
+// fill writes the history of one key until the database has no room.
+func (w *world) fill() {
+	var err error
+	raw := w.raw()
+	for filler := make([]byte, 100<<10); err == nil; {
+		_, err = raw.Put(w.t.Context(), "filler", string(filler))
+	}
+}
+
+// until makes groups until the outcome is as it should be.
+func (w *world) until(is func(error) bool) {
+	w.t.Helper()
+	begin := time.Now()
+	for n := 0; ; n++ {
+		_, err := w.CreateGroup(w.t.Context(), gabion.Group{Organization: w.org, Name: fmt.Sprint("g", n, begin.UnixNano())})
+		if is(err) {
+			return
+		}
+		if time.Since(begin) > 20*time.Second {
+			w.t.Fatalf("still %v", err)
+		}
+	}
 }
 
 func TestTooLargeAChangeIsRefusedWhole(t *testing.T) {

@@ -36,6 +36,30 @@ func (s *Store) States(ctx context.Context, org string) (map[string]gabion.Insta
 	return states, err
 }
 
+// StatesOf are the states of those of the instances that are known.
+func (s *Store) StatesOf(ctx context.Context, org string, ids []string) (map[string]gabion.InstanceState, error) {
+	states := make(map[string]gabion.InstanceState, len(ids))
+	for batch := range slices.Chunk(ids, readBatch) {
+		keys := make([]string, len(batch))
+		for n, id := range batch {
+			keys[n] = stateKey(org, id)
+		}
+		found, err := s.gets(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		for n, kv := range found {
+			if kv == nil {
+				continue
+			}
+			if state, err := decodeState(kv); s.readable(kv, err) {
+				states[batch[n]] = state
+			}
+		}
+	}
+	return states, nil
+}
+
 // state is the instance's state, and whether somebody has said so.
 func (t *txn) state(i *gabion.Instance) (state gabion.InstanceState, known bool, err error) {
 	kv, err := t.get(stateKey(i.Organization, i.ID))
