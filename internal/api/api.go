@@ -17,6 +17,7 @@ const Base = "/v2"
 type Config struct {
 	Store       Store
 	Enforcement Enforcement
+	Inventory   Inventory
 	Explainer   Explainer
 	Flows       Flows
 	Receipts    Receipts

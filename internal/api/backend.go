@@ -40,6 +40,7 @@ type Store interface {
 	AttachGroup(ctx context.Context, org, instance, group string, stoppedOnly bool) (gabion.Operation, error)
 	DetachGroup(ctx context.Context, org, instance, group string, stoppedOnly bool) (gabion.Operation, error)
 	States(ctx context.Context, org string) (map[string]gabion.InstanceState, error) // by instance id
+	StatesOf(ctx context.Context, org string, ids []string) (map[string]gabion.InstanceState, error)
 	SetState(ctx context.Context, org, instance string, state gabion.InstanceState) (gabion.Operation, error)
 
 	Operation(ctx context.Context, org, id string) (gabion.Operation, error)
@@ -58,6 +59,7 @@ type Store interface {
 	UpdateOrganization(ctx context.Context, id string, change func(*gabion.Organization) error) (gabion.Operation, error)
 	DeleteOrganization(ctx context.Context, id string) (gabion.Operation, error) // conflict: has instances, or is the first
 	Usage(ctx context.Context, org string) (gabion.Usage, error)
+	LastChange(ctx context.Context, org string) (revision int64, err error) // 0: there was none
 
 	Key(ctx context.Context, id string) (gabion.Key, error)     // of any organization, with its secret
 	Keys(ctx context.Context, org string) ([]gabion.Key, error) // without secrets, in order of creation

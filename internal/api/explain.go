@@ -31,11 +31,15 @@ func (a *api) ExplainConnection(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		instances, err := a.Store.Instances(ctx, org)
+		sender, err := a.findEnd(ctx, org, "from", body.From)
 		if err != nil {
 			return nil, err
 		}
-		from, to, err := connect(instances, body, service.Protocol)
+		receiver, err := a.findEnd(ctx, org, "to", body.To)
+		if err != nil {
+			return nil, err
+		}
+		from, to, err := connect(sender, receiver, body, service.Protocol)
 		if err != nil {
 			return nil, err
 		}
@@ -88,15 +92,7 @@ type candidates struct {
 }
 
 // connect finds two addresses of one IP version that the protocol runs over.
-func connect(instances []gabion.Instance, body openapi.ExplainRequest, p gabion.Protocol) (from, to policy.End, err error) {
-	sender, err := findEnd(instances, "from", body.From)
-	if err != nil {
-		return from, to, err
-	}
-	receiver, err := findEnd(instances, "to", body.To)
-	if err != nil {
-		return from, to, err
-	}
+func connect(sender, receiver candidates, body openapi.ExplainRequest, p gabion.Protocol) (from, to policy.End, err error) {
 	for _, a := range sender.addresses {
 		for _, b := range receiver.addresses {
 			if a.Is4() == b.Is4() && runsOver(p, a) {
@@ -119,32 +115,34 @@ func runsOver(p gabion.Protocol, a netip.Addr) bool {
 	}
 }
 
-// findEnd finds an instance by id, address or name, or takes the address for a stranger's.
-func findEnd(instances []gabion.Instance, field, text string) (candidates, error) {
-	var end candidates
+// findEnd finds an instance by address, id or name, or takes the address for a stranger's.
+func (a *api) findEnd(ctx context.Context, org, field, text string) (candidates, error) {
 	address, err := netip.ParseAddr(text)
-	if err == nil && (address.Zone() != "" || address.Is4In6()) {
-		return end, gabion.Invalid(field, "write %s as %s", address, address.WithZone("").Unmap())
+	if err != nil {
+		return a.findInstance(ctx, org, field, text)
 	}
-	for k := range instances {
-		i := &instances[k]
-		switch {
-		case err == nil && owns(i, address):
-			end.instance = i
-		case i.ID == text || i.Name == text:
-			if end.instance != nil {
-				return end, gabion.Conflict("%s: several instances are called %q; name one by its id or its address", field, text)
-			}
-			end.instance = i
-		}
+	if address.Zone() != "" || address.Is4In6() {
+		return candidates{}, gabion.Invalid(field, "write %s as %s", address, address.WithZone("").Unmap())
 	}
+	owners, err := lookUp(ctx, a, org, func(w *policy.World) []*gabion.Instance { return w.Owners(org, address) })
+	end := candidates{addresses: []netip.Addr{address}}
+	if len(owners) > 0 {
+		end.instance = owners[0]
+	}
+	return end, err
+}
+
+func (a *api) findInstance(ctx context.Context, org, field, text string) (candidates, error) {
+	found, err := lookUp(ctx, a, org, func(w *policy.World) []*gabion.Instance { return called(w, org, text) })
 	switch {
-	case err == nil:
-		end.addresses = []netip.Addr{address}
-		return end, nil
-	case end.instance == nil:
-		return end, gabion.NotFound("instance or address", text)
+	case err != nil:
+		return candidates{}, err
+	case len(found) == 0:
+		return candidates{}, gabion.NotFound("instance or address", text)
+	case len(found) > 1:
+		return candidates{}, gabion.Conflict("%s: several instances are called %q; name one by its id or its address", field, text)
 	}
+	end := candidates{instance: found[0]}
 	for _, nic := range end.instance.NICs {
 		end.addresses = append(end.addresses, nic.Addresses...)
 	}
@@ -152,4 +150,13 @@ func findEnd(instances []gabion.Instance, field, text string) (candidates, error
 		return end, gabion.Invalid(field, "instance %q has no addresses; give it an interface with one", text)
 	}
 	return end, nil
+}
+
+// called are the organization's instances of that id or name.
+func called(w *policy.World, org, text string) []*gabion.Instance {
+	found := w.Instances(org).Named(text)
+	if i := w.Instance(text); i != nil && i.Organization == org && i.Name != text {
+		found = append(found, i)
+	}
+	return found
 }

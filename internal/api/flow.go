@@ -1,13 +1,17 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
 	"github.com/gabion/gabion/internal/flow"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // maxOpenFlows is how many flows one answer lists.
@@ -31,23 +35,28 @@ type Flows interface {
 // ListRuleHits answers how often each rule let packets pass.
 func (a *api) ListRuleHits(w http.ResponseWriter, r *http.Request, params openapi.ListRuleHitsParams) {
 	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		rules, err := a.Store.Rules(ctx, org)
-		if err != nil {
-			return nil, err
-		}
 		hits, err := a.Flows.Hits(ctx)
 		if err != nil {
 			return nil, err
 		}
-		list := openapi.RuleHitList{RuleHits: []openapi.RuleHit{}}
-		for _, rule := range rules {
-			h, hit := hits[rule.ID]
-			if hit && h.Packets > 0 && (params.SecurityGroup == "" || params.SecurityGroup == rule.Group) {
-				list.RuleHits = append(list.RuleHits, hitBody(rule, h))
-			}
-		}
-		return list, nil
+		bodies, err := lookUp(ctx, a, org, func(w *policy.World) []openapi.RuleHit { return hitBodies(w, org, params.SecurityGroup, hits) })
+		slices.SortFunc(bodies, func(a, b openapi.RuleHit) int {
+			return cmp.Or(strings.Compare(a.SecurityGroup, b.SecurityGroup), strings.Compare(a.Rule, b.Rule))
+		})
+		return openapi.RuleHitList{RuleHits: bodies}, err
 	})
+}
+
+// hitBodies are those of the organization's rules, or of one group's.
+func hitBodies(w *policy.World, org, group string, hits map[string]flow.Hits) []openapi.RuleHit {
+	bodies := []openapi.RuleHit{}
+	for id, h := range hits {
+		r := w.Rule(id)
+		if r != nil && h.Packets > 0 && (group == "" || group == r.Group) && groupOf(w, org, r.Group) != nil {
+			bodies = append(bodies, hitBody(*r, h))
+		}
+	}
+	return bodies
 }
 
 func hitBody(r gabion.Rule, h flow.Hits) openapi.RuleHit {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/netip"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // ListSecurityGroups answers the organization's groups with their rules.
@@ -195,19 +197,33 @@ func requireID(field, id string) error {
 // GetSecurityGroupUsage answers who uses the group.
 func (a *api) GetSecurityGroupUsage(w http.ResponseWriter, r *http.Request, id string) {
 	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		if _, err := a.Store.Group(ctx, org, id); err != nil {
-			return nil, err
-		}
 		primary, err := a.Store.PrimaryGroup(ctx, org)
 		if err != nil {
 			return nil, err
 		}
-		instances, err := a.Store.Instances(ctx, org)
+		usage, err := lookUp(ctx, a, org, func(w *policy.World) *groupUsage { return usageOf(w, org, id) })
 		if err != nil {
 			return nil, err
 		}
-		usage := openapi.SecurityGroupUsage{Primary: primary == id, Instances: membersOf(id, instances)}
-		usage.Rules, err = a.rulesNaming(ctx, org, id)
-		return usage, err
+		if usage == nil {
+			return nil, gabion.NotFound("security group", id)
+		}
+		members, _ := usage.instances.Find("", 0, math.MaxInt, memberOf(id))
+		return openapi.SecurityGroupUsage{Primary: primary == id, Instances: memberBodies(members), Rules: usage.naming}, nil
 	})
+}
+
+// groupUsage is what tells who uses a group, at one moment.
+type groupUsage struct {
+	instances policy.Directory[gabion.Instance] // members and others
+	naming    []openapi.UsingRule
+}
+
+// usageOf is nil if the organization has no such group.
+func usageOf(w *policy.World, org, id string) *groupUsage {
+	g := groupOf(w, org, id)
+	if g == nil {
+		return nil
+	}
+	return &groupUsage{instances: w.Instances(org), naming: rulesNaming(w, g)}
 }

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // names are the names of groups, by id.
@@ -30,31 +33,19 @@ func (n names) references(ids []string) []openapi.Reference {
 	return list
 }
 
-// peerNames reads the names of the groups that the rules name. One that is gone
+// peerNames are the names of the groups that the rules name. One that is gone
 // is left out.
 func (a *api) peerNames(ctx context.Context, org string, rules []gabion.Rule) (names, error) {
-	n := names{}
+	var ids []string
 	for _, r := range rules {
-		if _, known := n[r.Peer.Group]; known || !r.Peer.IsGroup() {
-			continue
-		}
-		if err := a.addName(ctx, n, org, r.Peer.Group); err != nil {
-			return nil, err
+		if r.Peer.IsGroup() {
+			ids = append(ids, r.Peer.Group)
 		}
 	}
-	return n, nil
-}
-
-func (a *api) addName(ctx context.Context, n names, org, id string) error {
-	g, err := a.Store.Group(ctx, org, id)
-	switch {
-	case gabion.CodeOf(err) == gabion.CodeNotFound:
-		return nil
-	case err != nil:
-		return err
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	n[id] = g.Name
-	return nil
+	return lookUp(ctx, a, org, func(w *policy.World) names { return groupNames(w, org, ids...) })
 }
 
 func groupBody(g gabion.Group, rules []gabion.Rule, n names, primary string) openapi.SecurityGroup {
@@ -96,34 +87,31 @@ func ruleBody(r gabion.Rule, n names) (openapi.SecurityGroupRule, bool) {
 	return body, ok
 }
 
-func membersOf(group string, instances []gabion.Instance) []openapi.Reference {
-	members := []openapi.Reference{}
-	for _, i := range instances {
-		if slices.Contains(i.Groups, group) {
-			members = append(members, openapi.Reference{ID: i.ID, Name: i.Name})
-		}
+func memberBodies(members []*gabion.Instance) []openapi.Reference {
+	bodies := make([]openapi.Reference, len(members))
+	for k, i := range members {
+		bodies[k] = openapi.Reference{ID: i.ID, Name: i.Name}
 	}
-	return members
+	return bodies
 }
 
-// rulesNaming are the rules of all groups whose peer is the group.
-func (a *api) rulesNaming(ctx context.Context, org, group string) ([]openapi.UsingRule, error) {
-	rules, err := a.Store.Rules(ctx, org)
-	if err != nil {
-		return nil, err
+// rulesNaming are the rules of all groups whose peer is the group, by the names of
+// their groups.
+func rulesNaming(w *policy.World, group *gabion.Group) []openapi.UsingRule {
+	naming, n := []openapi.UsingRule{}, names{group.ID: group.Name}
+	for r := range w.Naming(group.ID) {
+		body, _ := ruleBody(*r, n)
+		holder := w.Group(r.Group)
+		naming = append(naming, openapi.UsingRule{
+			SecurityGroup: openapi.Reference{ID: holder.ID, Name: holder.Name}, Rule: body,
+		})
 	}
-	groups, err := a.Store.Groups(ctx, org)
-	if err != nil {
-		return nil, err
-	}
-	n, naming := namesOf(groups), []openapi.UsingRule{}
-	for _, r := range rules {
-		body, ok := ruleBody(r, n)
-		if holder, held := n[r.Group]; ok && held && r.Peer.Group == group {
-			naming = append(naming, openapi.UsingRule{
-				SecurityGroup: openapi.Reference{ID: r.Group, Name: holder}, Rule: body,
-			})
-		}
-	}
-	return naming, nil
+	slices.SortFunc(naming, func(a, b openapi.UsingRule) int {
+		return cmp.Or(
+			strings.Compare(a.SecurityGroup.Name, b.SecurityGroup.Name),
+			strings.Compare(a.SecurityGroup.ID, b.SecurityGroup.ID),
+			strings.Compare(a.Rule.ID, b.Rule.ID),
+		)
+	})
+	return naming
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 const (
@@ -83,10 +84,6 @@ func (a *api) hosts(ctx context.Context) ([]openapi.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	count, err := a.countInstances(ctx)
-	if err != nil {
-		return nil, err
-	}
 	last := map[string]gabion.HostStatus{}
 	for _, s := range statuses {
 		last[s.Host] = s
@@ -94,30 +91,16 @@ func (a *api) hosts(ctx context.Context) ([]openapi.Host, error) {
 	bodies := make([]openapi.Host, len(hosts))
 	for i, h := range hosts {
 		bodies[i] = hostBody(h, last[h.Name], time.Now())
-		bodies[i].Instances = count[h.Name]
 		bodies[i].Behind = !a.Receipts.Current(h.Name)
 	}
 	slices.SortFunc(bodies, func(a, b openapi.Host) int { return cmp.Compare(a.Name, b.Name) })
-	return bodies, nil
-}
-
-// countInstances is how many instances each host has, of all organizations.
-func (a *api) countInstances(ctx context.Context) (map[string]int, error) {
-	organizations, err := a.Store.Organizations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	count := map[string]int{}
-	for _, o := range organizations {
-		instances, err := a.Store.Instances(ctx, o.ID)
-		if err != nil {
-			return nil, err
+	// They are of all organizations: it is as new as what this server has seen.
+	err = a.inspect(ctx, 0, func(w *policy.World) {
+		for i := range bodies {
+			bodies[i].Instances = w.CountInstances(bodies[i].Name)
 		}
-		for _, i := range instances {
-			count[i.Host]++
-		}
-	}
-	return count, nil
+	})
+	return bodies, err
 }
 
 // hostBody is a host and its last status, zero if it never spoke.

@@ -72,7 +72,7 @@ func (a *api) GetInstance(w http.ResponseWriter, r *http.Request, id string) {
 		if err != nil {
 			return nil, err
 		}
-		bodies, err := a.instanceBodies(ctx, org, []gabion.Instance{found})
+		bodies, err := a.pageBodies(ctx, org, []*gabion.Instance{&found})
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 func newMemberships(bodies []openapi.Identified) ([]string, error) {
@@ -64,7 +65,7 @@ func newAddress(field, text, family, example string, is func(netip.Addr) bool) (
 }
 
 // instanceBodies are the instances with what is said of them elsewhere: states
-// and the names of their groups.
+// and the names of their groups. It is for all instances: it reads all of that.
 func (a *api) instanceBodies(ctx context.Context, org string, instances []gabion.Instance) ([]openapi.Instance, error) {
 	states, err := a.Store.States(ctx, org)
 	if err != nil {
@@ -75,17 +76,41 @@ func (a *api) instanceBodies(ctx context.Context, org string, instances []gabion
 		return nil, err
 	}
 	n, bodies := namesOf(groups), make([]openapi.Instance, len(instances))
-	for k, i := range instances {
-		state, known := states[i.ID]
-		if !known {
-			state = i.PresumedState()
-		}
-		bodies[k] = instanceBody(i, state, n)
+	for k := range instances {
+		bodies[k] = instanceBody(&instances[k], states, n)
 	}
 	return bodies, nil
 }
 
-func instanceBody(i gabion.Instance, state gabion.InstanceState, n names) openapi.Instance {
+// pageBodies is instanceBodies for some instances. States are read from the store:
+// hosts report them beside all changes, and who was told of a change's success is to
+// find them.
+func (a *api) pageBodies(ctx context.Context, org string, instances []*gabion.Instance) ([]openapi.Instance, error) {
+	ids, groups := make([]string, len(instances)), []string(nil)
+	for k, i := range instances {
+		ids[k] = i.ID
+		groups = append(groups, i.Groups...)
+	}
+	states, err := a.Store.StatesOf(ctx, org, ids)
+	if err != nil {
+		return nil, err
+	}
+	n, err := lookUp(ctx, a, org, func(w *policy.World) names { return groupNames(w, org, groups...) })
+	if err != nil {
+		return nil, err
+	}
+	bodies := make([]openapi.Instance, len(instances))
+	for k, i := range instances {
+		bodies[k] = instanceBody(i, states, n)
+	}
+	return bodies, nil
+}
+
+func instanceBody(i *gabion.Instance, states map[string]gabion.InstanceState, n names) openapi.Instance {
+	state, known := states[i.ID]
+	if !known {
+		state = i.PresumedState()
+	}
 	body := openapi.Instance{
 		ID: i.ID, Name: i.Name, Host: i.Host, CreatedAt: i.Created,
 		State:          openapi.InstanceState(state),

@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // Receipts knows who enforces what.
@@ -26,7 +26,7 @@ type Receipts interface {
 // ListReceipts answers which hosts of the organization's instances enforce what.
 func (a *api) ListReceipts(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		instances, err := a.Store.Instances(ctx, org)
+		hosts, err := lookUp(ctx, a, org, func(w *policy.World) []string { return hostsOf(w, org) })
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func (a *api) ListReceipts(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		list := openapi.ReceiptList{Revision: a.Receipts.Revision(), Receipts: []openapi.Receipt{}}
-		for _, host := range hostsOf(instances) {
+		for _, host := range hosts {
 			s := gabion.HostStatus{Host: host}
 			if i := slices.IndexFunc(statuses, func(s gabion.HostStatus) bool { return s.Host == host }); i >= 0 {
 				s = statuses[i]
@@ -46,16 +46,16 @@ func (a *api) ListReceipts(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// hostsOf are the hosts of instances, by name.
-func hostsOf(instances []gabion.Instance) []string {
+// hostsOf are the hosts of the organization's instances, by name.
+func hostsOf(w *policy.World, org string) []string {
 	var hosts []string
-	for _, i := range instances {
-		if i.Host != "" {
-			hosts = append(hosts, i.Host)
+	for host := range w.Hosts() {
+		if w.Runs(host, org, "") {
+			hosts = append(hosts, host)
 		}
 	}
-	slices.SortFunc(hosts, strings.Compare)
-	return slices.Compact(hosts)
+	slices.Sort(hosts)
+	return hosts
 }
 
 func receiptBody(s gabion.HostStatus, current bool) openapi.Receipt {

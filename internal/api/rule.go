@@ -9,6 +9,7 @@ import (
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/api/openapi"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // maxBatch is how many rules one request may add.
@@ -244,14 +245,12 @@ func (a *api) peerGroup(ctx context.Context, org string, peer openapi.PeerGroupR
 }
 
 func (a *api) groupNamed(ctx context.Context, org, name string) (string, error) {
-	groups, err := a.Store.Groups(ctx, org)
+	found, err := lookUp(ctx, a, org, func(w *policy.World) []*gabion.Group { return w.Groups(org).Named(name) })
 	if err != nil {
 		return "", err
 	}
-	for _, g := range groups {
-		if g.Name == name {
-			return g.ID, nil
-		}
+	if len(found) == 0 {
+		return "", gabion.NotFound("security group", name)
 	}
-	return "", gabion.NotFound("security group", name)
+	return found[0].ID, nil
 }

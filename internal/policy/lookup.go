@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -20,6 +21,46 @@ func (w *World) Group(id string) *gabion.Group {
 	}
 	return nil
 }
+
+// Standing is how much stands behind a group.
+type Standing struct {
+	Rules   int // of its own
+	Members int // instances that hold it
+	Users   int // other groups with rules that name it
+}
+
+// Standing counts for the group of that id; all is 0 if there is none.
+func (w *World) Standing(id string) Standing {
+	g := w.groups[id]
+	if g == nil || g.object == nil {
+		return Standing{}
+	}
+	users := map[string]bool{}
+	for _, r := range g.naming {
+		if r.Group != id && w.names(r) {
+			users[r.Group] = true
+		}
+	}
+	return Standing{Rules: len(g.rules), Members: g.size, Users: len(users)}
+}
+
+// Naming yields the rules that name the group, in no order.
+func (w *World) Naming(id string) iter.Seq[*gabion.Rule] {
+	return func(yield func(*gabion.Rule) bool) {
+		g := w.groups[id]
+		if g == nil {
+			return
+		}
+		for _, r := range g.naming {
+			if w.names(r) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// CountInstances is how many instances the host has, of all organizations.
+func (w *World) CountInstances(host string) int { return len(w.hosts[host]) }
 
 // Enforces tells whether an instance of the host holds the rule's group.
 func (w *World) Enforces(host, rule string) bool {

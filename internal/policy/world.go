@@ -21,6 +21,9 @@ type World struct {
 	instances map[string]*gabion.Instance
 	hosts     map[string]map[string]*gabion.Instance // by host and id
 	owners    map[organizationAddress][]*gabion.Instance
+
+	groupRolls    rolls[gabion.Group]
+	instanceRolls rolls[gabion.Instance]
 }
 
 // groupIndex is who refers to a group, and which hosts need what of it.
@@ -33,6 +36,7 @@ type groupIndex struct {
 	naming  map[string]*gabion.Rule     // rules whose peer it is
 	members map[string]*gabion.Instance // instances that list it
 
+	size  int            // instances that hold it
 	held  map[string]int // by host: instances there that hold it
 	named map[string]int // by host: rules of groups held there that name it
 
@@ -47,6 +51,9 @@ func NewWorld() *World {
 		instances: map[string]*gabion.Instance{},
 		hosts:     map[string]map[string]*gabion.Instance{},
 		owners:    map[organizationAddress][]*gabion.Instance{},
+
+		groupRolls:    rolls[gabion.Group]{},
+		instanceRolls: rolls[gabion.Instance]{},
 	}
 }
 
@@ -86,6 +93,7 @@ func changes[T any](set []*T, gone []string, id func(*T) string) map[string]*T {
 func (t *touched) replaceGroup(id string, next *gabion.Group) {
 	g := t.world.group(id)
 	t.groupEverywhere(id)
+	t.world.enrol(id, g.object, next)
 	if sameOrganization(g.object, next) {
 		g.setObject(next)
 		return
@@ -94,6 +102,16 @@ func (t *touched) replaceGroup(id string, next *gabion.Group) {
 	g.setObject(next)
 	t.attach(id, g)
 	t.world.forget(id)
+}
+
+// enrol lists the group where it belongs.
+func (w *World) enrol(id string, prev, next *gabion.Group) {
+	if prev != nil {
+		w.groupRolls.note(prev.Organization, id, nil)
+	}
+	if next != nil {
+		w.groupRolls.note(next.Organization, id, next)
+	}
 }
 
 func sameOrganization(a, b *gabion.Group) bool {
@@ -231,6 +249,7 @@ func (t *touched) standing(i *gabion.Instance) {
 // place lets the instance take its place, or that of the one with its id.
 func (w *World) place(i *gabion.Instance) {
 	w.instances[i.ID] = i
+	w.instanceRolls.note(i.Organization, i.ID, i)
 	w.own(i)
 	for _, id := range listed(i) {
 		w.group(id).members[i.ID] = i
@@ -246,6 +265,7 @@ func (w *World) place(i *gabion.Instance) {
 
 func (w *World) remove(i *gabion.Instance) {
 	delete(w.instances, i.ID)
+	w.instanceRolls.note(i.Organization, i.ID, nil)
 	w.disown(i)
 	for _, id := range listed(i) {
 		delete(w.group(id).members, i.ID)
@@ -275,7 +295,11 @@ func listed(i *gabion.Instance) []string {
 // first holder brings all that the group's rules name, the last one takes it along.
 func (t *touched) countHolder(i *gabion.Instance, group string, n int) {
 	g := t.world.groups[group]
-	if i.Host == "" || !g.counts(i) {
+	if !g.counts(i) {
+		return
+	}
+	g.size += n
+	if i.Host == "" {
 		return
 	}
 	t.group(i.Host, group)

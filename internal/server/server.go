@@ -150,6 +150,7 @@ func (s *Server) handler(ca *pki.CA) http.Handler {
 	return api.New(api.Config{
 		Store:       s.store,
 		Enforcement: s.feed,
+		Inventory:   s.feed,
 		Explainer:   s.feed,
 		Flows:       s.feed,
 		Receipts:    s.feed,
