@@ -118,6 +118,9 @@ func writeGroups(w io.Writer, files []groupFile) error {
 
 // readGroups reads YAML documents, and refuses fields that nobody knows.
 func readGroups(name string, text []byte) ([]groupFile, error) {
+	if err := checkPlain(name, text); err != nil {
+		return nil, err
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	var files []groupFile
 	for {
