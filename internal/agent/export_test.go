@@ -64,3 +64,8 @@ func Protect(h Host, c ProtectionConfig, v *policy.View, links map[string]hyperv
 	report, err := p.report(v, links)
 	return report, errors.Join(secured, err)
 }
+
+// SaveState writes the host's state file in the directory.
+func SaveState(dir, host string, s *feed.State) error {
+	return stateFile{path: filepath.Join(dir, stateFileName), host: host}.save(s)
+}

@@ -2,13 +2,16 @@ package agent_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/agent"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/policy"
 )
@@ -82,5 +85,41 @@ func TestStateFileThatCannotBeWrittenIsRemoved(t *testing.T) {
 	b.expectAck(t, 6, "")
 	if _, err := os.Stat(filepath.Join(dir, "policy.pb")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the older policy is still there: %v", err)
+	}
+}
+
+// BenchmarkStateFile writes the policy of a host that knows so many members, as it
+// does for each change: whole, and safe from a power cut.
+func BenchmarkStateFile(b *testing.B) {
+	for _, members := range []int{100, 1000, 10000, 100000} {
+		v := view(1, one(false))
+		for n := range members {
+			id := fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
+			v.Members[id] = &policy.Member{
+				Instance: id, Organization: "00000000-0000-4000-8000-000000000000", Groups: []string{"00000000-0000-4000-8000-000000000001"},
+				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})},
+			}
+		}
+		state := &feed.State{Epoch: "e", View: v}
+		data, err := state.Encode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			dir := b.TempDir()
+			b.ReportMetric(float64(len(data)), "bytes")
+			for b.Loop() {
+				if err := agent.SaveState(dir, "hv1", state); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprint(members, "/encode"), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := state.Encode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
