@@ -14,7 +14,9 @@ const theme = createTheme({
   defaultRadius: "md",
   // A lock would be a style element, which the content security policy does not allow.
   components: {
-    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true } }),
+    Modal: Modal.extend({
+      defaultProps: { lockScroll: false, centered: true, closeButtonProps: { "aria-label": "Close" } },
+    }),
     Anchor: Anchor.extend({ defaultProps: { underline: "always" } }), // colour alone does not tell a link from text
     InputWrapper: InputWrapper.extend({ defaultProps: { withAsterisk: false } }),
   },

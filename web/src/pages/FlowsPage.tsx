@@ -2,7 +2,7 @@ import { Button, SegmentedControl } from "@mantine/core";
 import { IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useFlows, type FlowQuery } from "../api/flows";
+import { useFlows, type FlowQuery, type Flows } from "../api/flows";
 import { instance as instanceQuery } from "../api/queries";
 import { FlowTable } from "../parts/FlowTable";
 import { Notice } from "../parts/Notice";
@@ -26,7 +26,7 @@ export function FlowsPage() {
   return (
     <Page
       title="Flows"
-      about="The first packet of every conversation, as the instances’ interfaces see it"
+      about="Conversations as they begin at the instances’ interfaces, the same one once a minute"
       actions={
         <>
           <Search label="Filter: web1 tcp -10.0.0.9" />
@@ -54,7 +54,9 @@ export function FlowsPage() {
       )}
       {flows.state === "unavailable" && <Notice title="This server can’t stream flows right now." />}
       {events.length > 0 && <FlowTable events={events} />}
-      {events.length === 0 && flows.state !== "unavailable" && <Quiet paused={paused} filtered={search !== ""} />}
+      {events.length === 0 && flows.state !== "unavailable" && (
+        <Quiet state={flows.state} paused={paused} filtered={search !== ""} />
+      )}
     </Page>
   );
 }
@@ -71,8 +73,9 @@ function Only({ instance, onAll }: { instance: string; onAll: () => void }) {
   );
 }
 
-function Quiet({ paused, filtered }: { paused: boolean; filtered: boolean }) {
+function Quiet({ state, paused, filtered }: { state: Flows["state"]; paused: boolean; filtered: boolean }) {
   if (paused) return <Notice title="Paused." />;
+  if (state === "connecting") return <Notice title="Connecting…" />;
   if (filtered) return <Notice title="Nothing that happened so far passes the filter." />;
   return <Notice title="Listening…">Every new conversation shows here within a second.</Notice>;
 }

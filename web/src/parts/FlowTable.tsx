@@ -16,7 +16,7 @@ const columns: Column<SeenFlow>[] = [
   { title: "When", width: "130px", cell: (e) => <Ago time={e.time} /> },
   { title: "Verdict", width: "90px", cell: (e) => <Verdict verdict={e.verdict} /> },
   { title: "Instance", width: "minmax(130px, 1fr)", cell: (e) => <Local event={e} /> },
-  { title: "", width: "40px", cell: (e) => (e.direction === "ingress" ? "from" : "to") },
+  { title: "Direction", unseen: true, width: "40px", cell: (e) => (e.direction === "ingress" ? "from" : "to") },
   { title: "Other end", width: "minmax(150px, 1.2fr)", cell: (e) => <Remote event={e} /> },
   { title: "Protocol", width: "80px", cell: (e) => e.protocol?.toUpperCase() },
   { title: "Why", width: "minmax(150px, 1.4fr)", cell: (e) => <Why event={e} /> },

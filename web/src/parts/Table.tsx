@@ -8,6 +8,7 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   number?: boolean; // numbers stand at the right
   action?: boolean; // a button, at the end of the row
+  unseen?: boolean; // its title is only for who listens
 }
 
 interface TableProps<Row> {
@@ -38,7 +39,7 @@ export function Table<Row>({ label, columns, count, row, rowKey, onWindow }: Tab
         <div role="row" aria-rowindex={1} className={classes.head}>
           {columns.map((c) => (
             <div key={c.title} role="columnheader" data-number={c.number || undefined}>
-              {c.action ? <span className={classes.hidden}>{c.title}</span> : c.title}
+              {c.action || c.unseen ? <span className={classes.hidden}>{c.title}</span> : c.title}
             </div>
           ))}
         </div>
@@ -60,7 +61,7 @@ export function Table<Row>({ label, columns, count, row, rowKey, onWindow }: Tab
                 <div
                   key={c.title}
                   role="cell"
-                  data-title={c.title}
+                  data-title={c.unseen ? "" : c.title}
                   data-number={c.number || undefined}
                   data-action={c.action || undefined}
                 >

@@ -1,3 +1,4 @@
+import { Modal } from "@mantine/core";
 import { createSpotlight, Spotlight } from "@mantine/spotlight";
 import { IconSearch, IconServer, IconShield } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -5,6 +6,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { groupSummaries, instanceSummaries } from "../api/queries";
 import { useCaller } from "./caller";
+import classes from "./Palette.module.css";
 import { places } from "./places";
 
 const [store, palette] = createSpotlight();
@@ -26,6 +28,7 @@ export function Palette() {
       scrollable
       maxHeight={440}
     >
+      <Modal.Title className={classes.unseen}>Where to?</Modal.Title>
       <Spotlight.Search
         placeholder="Where to? A page, a group, an instance, an address"
         aria-label="Where to?"

@@ -7,11 +7,13 @@ const units: [seconds: number, word: string][] = [
   [60, "minute"],
 ];
 
+const stale = 15; // seconds that a page's clock may be behind what it was told meanwhile
+
 // ago is "just now", "5 minutes ago", "in 3 days".
 export function ago(then: Date, now: Date): string {
   const seconds = (now.getTime() - then.getTime()) / 1000;
   const size = Math.abs(seconds);
-  if (size < 5) return "just now";
+  if (seconds < 5 && seconds > -stale) return "just now";
   const words = duration(size);
   return seconds < 0 ? `in ${words}` : `${words} ago`;
 }

@@ -142,6 +142,7 @@ test("times", () => {
   const now = new Date("2026-01-02T00:00:00Z");
   expect(ago(new Date("2026-01-01T23:59:57Z"), now)).toBe("just now");
   expect(ago(new Date("2026-01-01T23:59:00Z"), now)).toBe("1 minute ago");
+  expect(ago(new Date("2026-01-02T00:00:09Z"), now)).toBe("just now");
   expect(ago(new Date("2026-01-05T00:00:00Z"), now)).toBe("in 3 days");
   expect(count(12345, "rule")).toBe("12,345 rules");
 });

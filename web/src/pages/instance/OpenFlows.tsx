@@ -33,7 +33,7 @@ const keyOf = (f: OpenFlow) => [f.interface, f.direction, f.protocol, localOf(f)
 
 const columns: Column<OpenFlow>[] = [
   { title: "Own end", width: "minmax(140px, 1fr)", cell: localOf },
-  { title: "", width: "44px", cell: (f) => (f.direction === "ingress" ? "from" : "to") },
+  { title: "Direction", unseen: true, width: "44px", cell: (f) => (f.direction === "ingress" ? "from" : "to") },
   { title: "Other end", width: "minmax(140px, 1fr)", cell: remoteOf },
   { title: "Protocol", width: "80px", cell: (f) => f.protocol.toUpperCase() },
   { title: "State", width: "110px", cell: (f) => f.state },

@@ -47,8 +47,11 @@ function scale({ places }: Layout): number {
 // dagre tells of centres, the map asks for corners.
 const place = ({ x, y, width, height }: Placed): Placed => ({ x: x - width / 2, y: y - height / 2, width, height });
 
+// named is what a name takes, up to where it is cut.
+const named = (name: string) => Math.min(320, 44 + 8.5 * name.length);
+
 // sizeOf grows with the members, but a thousand of them don't fill the page.
-function sizeOf({ members, kind, own }: MapNode): { width: number; height: number } {
+function sizeOf({ name, members, kind, own }: MapNode): { width: number; height: number } {
   const grown = kind === "group" ? Math.min(90, 22 * Math.log2(1 + members)) : 0;
-  return { width: 150 + grown, height: (own.length > 0 ? 74 : 56) + grown / 3 };
+  return { width: Math.max(150 + grown, named(name)), height: (own.length > 0 ? 74 : 56) + grown / 3 };
 }
