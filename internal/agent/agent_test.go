@@ -96,6 +96,8 @@ func (joining) RedeemJoinToken(context.Context, string, [32]byte, time.Time, [32
 	return gabion.Forbidden("the join token is unknown or used")
 }
 
+func (joining) Deny(context.Context, gabion.AuditEntry) error { return nil }
+
 func TestJoinRefused(t *testing.T) {
 	privilege.Require(t)
 	dir := t.TempDir()

@@ -389,6 +389,9 @@ func (r *replica) RenewHost(context.Context, string, [32]byte, [32]byte) error {
 	return gabion.Forbidden("certificates of a simulation do not end")
 }
 
+// Deny forgets.
+func (r *replica) Deny(context.Context, gabion.AuditEntry) error { return nil }
+
 // Counters, HostCounters and SaveCounters are for what nothing here looks at.
 func (r *replica) Counters(context.Context) (map[string][]byte, error) { return nil, nil }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"net"
+	"net/netip"
 	"time"
 
 	"google.golang.org/grpc"
@@ -98,11 +100,41 @@ func (s *Server) Join(ctx context.Context, m *feedpb.JoinRequest) (*feedpb.JoinR
 	if err != nil {
 		return nil, toStatus(s.log, err)
 	}
+	ctx = gabion.WithActor(ctx, gabion.Actor{Remote: remote(ctx)})
 	if err := s.store.RedeemJoinToken(ctx, token.Host, token.Hash(), time.Now(), sha256.Sum256(cert)); err != nil {
+		s.deny(ctx, token.Host, err)
 		return nil, toStatus(s.log, err)
 	}
 	s.log.Info("host joined", "host", token.Host)
 	return &feedpb.JoinReply{Certificate: cert, Ca: s.authority.Raw(), Host: token.Host}, nil
+}
+
+// deny records that a host may not join: with a token that was used already, somebody
+// else may have joined in its place.
+func (s *Server) deny(ctx context.Context, host string, err error) {
+	if gabion.CodeOf(err) != gabion.CodeForbidden {
+		return
+	}
+	e := gabion.AuditEntry{Log: gabion.InstallationLog, Action: "join-host", Subject: host, Message: err.Error()}
+	if from := gabion.ActorOf(ctx).Remote; from.IsValid() {
+		e.Remote = from.String()
+	}
+	if err := s.store.Deny(ctx, e); err != nil {
+		s.log.Warn("denial not recorded", "host", host, "error", err)
+	}
+}
+
+// remote is the address that the call came from; not valid if it has none.
+func remote(ctx context.Context) netip.Addr {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return netip.Addr{}
+	}
+	tcp, ok := p.Addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // Renew trades a request for a new certificate of the host that calls.

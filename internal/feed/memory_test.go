@@ -109,6 +109,8 @@ func (m *memory) fail(err error) {
 	m.away = err
 }
 
+func (m *memory) Deny(context.Context, gabion.AuditEntry) error { return nil }
+
 func (m *memory) Snapshot(context.Context) (feed.Event, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

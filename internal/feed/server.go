@@ -43,6 +43,8 @@ type Store interface {
 	AdmitHost(ctx context.Context, host string, certificate [32]byte) error
 	// RenewHost lets the host that is known by current be known by next, too.
 	RenewHost(ctx context.Context, host string, current, next [32]byte) error
+	// Deny adds a denial to a log. It bounds what that takes.
+	Deny(ctx context.Context, e gabion.AuditEntry) error
 
 	Archive
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/feed"
+	"github.com/gabion/gabion/internal/pki"
 )
 
 // records are an audit log's, oldest first.
@@ -136,5 +138,30 @@ func TestAuditLogIsReadPageByPage(t *testing.T) {
 		if a := r.say(t, "GET", "/audit"+query, ""); a.status != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s", query, a.status, a.text)
 		}
+	}
+}
+
+// Whoever joins has no key. What is known of it is where it came from.
+func TestJoinsAreRecordedWithWhereTheyCameFrom(t *testing.T) {
+	r := start(t)
+	a := r.say(t, "POST", "/host-token", `{"host":"hv1"}`)
+	token, err := pki.ParseToken(a.body["token"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := feed.Join(t.Context(), r.agents, token); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := feed.Join(t.Context(), r.agents, token); gabion.CodeOf(err) != gabion.CodeForbidden {
+		t.Fatalf("joining once more: %v", err)
+	}
+	outcomes := map[any]bool{}
+	for _, record := range r.records(t, "?log=installation") {
+		if record["action"] == "join-host" && record["remote"] == "127.0.0.1" && record["subject"] == "hv1" {
+			outcomes[record["outcome"]] = true
+		}
+	}
+	if !outcomes["done"] || !outcomes["denied"] {
+		t.Errorf("of a join and of one more there is %v", outcomes)
 	}
 }
