@@ -132,6 +132,35 @@ gabion restore does all of that by itself.`,
 	return cmd
 }
 
+func newDropAuthorityCommand(a *app) *cobra.Command {
+	var config server.Config
+	cmd := &cobra.Command{
+		Use:     "drop-authority",
+		Short:   "Give up the installation's authority, whose key was stolen",
+		GroupID: groupRescue,
+		Long: `Give up the installation's authority, whose key may have been stolen.
+
+Stop the installation's servers first. The next one that starts makes a new
+authority; others need its ca.pem and ca.key. Every host has to join again: what it
+enforces stays meanwhile.`,
+		Example: "  runuser -u gabion -- gabion drop-authority --data-dir /var/lib/gabion",
+		Args:    arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config.Log = a.log()
+			if err := needDataDir(config.DataDir); err != nil {
+				return err
+			}
+			if err := server.DropAuthority(cmd.Context(), config); err != nil {
+				return err
+			}
+			a.say("the authority is gone; start a server, which makes another, and let every host join again")
+			return nil
+		},
+	}
+	storeFlags(cmd.Flags(), &config)
+	return cmd
+}
+
 func needDataDir(dir string) error {
 	if dir == "" {
 		return usagef("--data-dir is missing; name the directory that holds the server's state")

@@ -174,3 +174,21 @@ func TestNoEmptyCredentialsAreWritten(t *testing.T) {
 		t.Errorf("admin.env is there (%v), or the log does not say what to do: %s", err, log.String())
 	}
 }
+
+func TestStolenAuthorityIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	environment, stop := serve(t, dir)
+	play(t, environment, []step{{"drop-authority --data-dir " + dir, 1, "stop it first"}})
+	stop()
+	before, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, nil, []step{{"drop-authority --data-dir " + dir, 0, "the authority is gone"}})
+	again, stop := serve(t, dir)
+	defer stop()
+	if after, err := os.ReadFile(filepath.Join(dir, "ca.pem")); err != nil || string(after) == string(before) {
+		t.Errorf("the authority is the same one: %v", err)
+	}
+	play(t, again, []step{{"audit list --installation", 0, "drop-authority"}})
+}

@@ -61,6 +61,7 @@ until the first egress rule.`,
 		newRestoreCommand(a),
 		newRecoverKeyCommand(a),
 		newRenewEpochCommand(a),
+		newDropAuthorityCommand(a),
 		newVersionCommand(a),
 	)
 	root.SetHelpCommandGroupID(groupOther)

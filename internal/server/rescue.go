@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/pki"
 	"github.com/gabion/gabion/internal/store"
 )
 
@@ -25,6 +26,40 @@ func RecoverKey(ctx context.Context, c Config) (key gabion.Key, err error) {
 // RenewEpoch begins a new line of history in a store that was restored.
 func RenewEpoch(ctx context.Context, c Config) error {
 	return withStore(ctx, c, func(s *store.Store) error { return s.RenewEpoch(ctx) })
+}
+
+// DropAuthority forgets the installation's authority and removes its files from the
+// data directory: the next server that starts makes another one, and hosts have to
+// join again. No server of the installation may run.
+func DropAuthority(ctx context.Context, c Config) error {
+	if err := c.refuseServed(); err != nil {
+		return err
+	}
+	if err := withStore(ctx, c, func(s *store.Store) error { return s.Disown(ctx) }); err != nil {
+		return err
+	}
+	for _, name := range []string{pki.CAFile, caKeyFile, "server.pem", "server.key"} {
+		if err := os.Remove(filepath.Join(c.DataDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the old authority: %w", err)
+		}
+	}
+	return nil
+}
+
+// refuseServed refuses a data directory whose server runs: it would go on with what
+// it has in memory. Of servers on a cluster nothing is known.
+func (c *Config) refuseServed() error {
+	if len(c.EtcdEndpoints) > 0 {
+		return nil
+	}
+	m, err := store.OpenMember(c.DataDir, c.Log)
+	if err != nil {
+		return err
+	}
+	if m.Served() {
+		return fmt.Errorf("a server runs on %s: stop it first", c.DataDir)
+	}
+	return m.Close()
 }
 
 // withStore does something with the store of a data directory, beside its server or

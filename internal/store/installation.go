@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/gabion/gabion"
 )
 
 const installationKey = root + "meta/installation"
@@ -64,6 +66,15 @@ func (s *Store) Own(ctx context.Context, authority [32]byte) error {
 			err = ErrStranger
 		}
 		return err
+	})
+	return err
+}
+
+// Disown lets the next server that starts own the store, with an authority of its own.
+func (s *Store) Disown(ctx context.Context) error {
+	_, err := s.transact(ctx, "disown the store", func(t *txn) error {
+		t.delete(installationKey)
+		return t.record(gabion.InstallationLog, local("drop-authority"))
 	})
 	return err
 }

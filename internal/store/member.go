@@ -53,6 +53,9 @@ func ownedByUs(dir string, info fs.FileInfo) error {
 	return nil
 }
 
+// Served tells whether a server runs the member.
+func (m *Member) Served() bool { return m.own == nil }
+
 // Endpoint is where clients reach the member.
 func (m *Member) Endpoint() string { return "unix://" + m.socket }
 
