@@ -42,15 +42,36 @@ func (s *Store) CreateSession(ctx context.Context, session gabion.Session) error
 	if err != nil {
 		return err
 	}
+	leave, err := s.lanes.enter(ctx, key.Organization)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	_, err = s.transact(ctx, "create session", func(t *txn) error {
 		for _, old := range ended {
 			t.delete(old)
+		}
+		if err := t.recordSignIn(key); err != nil {
+			return err
 		}
 		return t.put(sessionKey(session.Hash), sessionRecord{
 			Key: session.Key, Organization: key.Organization, Created: session.Created, Expires: session.Expires,
 		})
 	})
 	return err
+}
+
+// recordSignIn writes who signed in, and from where. It is no change that could be
+// asked for again, so it has no operation.
+func (t *txn) recordSignIn(key gabion.Key) error {
+	actor := gabion.ActorOf(t.ctx)
+	e := gabion.AuditEntry{
+		Time: now(), Request: actor.Request, Key: key.ID, KeyName: key.Name, Action: "create-session", Subject: key.ID,
+	}
+	if actor.Remote.IsValid() {
+		e.Remote = actor.Remote.String()
+	}
+	return t.record(key.Organization, e)
 }
 
 // endedSessions looks at some sessions from a random one on, and finds those that ended.

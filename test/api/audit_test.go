@@ -141,6 +141,16 @@ func TestAuditLogIsReadPageByPage(t *testing.T) {
 	}
 }
 
+func TestSignInsAreRecorded(t *testing.T) {
+	r := start(t)
+	pair := r.newKey(t, "/api-key", `{"name":"reader","scopes":["read"]}`)
+	r.signIn(t, pair)
+	record := found(t, r.records(t, ""), "create-session")
+	if record["outcome"] != "done" || record["key"] != pair.key || record["key-name"] != "reader" || record["remote"] != "127.0.0.1" || record["request"] == nil {
+		t.Errorf("got %v", record)
+	}
+}
+
 // Whoever joins has no key. What is known of it is where it came from.
 func TestJoinsAreRecordedWithWhereTheyCameFrom(t *testing.T) {
 	r := start(t)
