@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -120,11 +121,7 @@ func ask(t *testing.T, h http.Handler, method, route, body string) answer {
 
 func askAt(t *testing.T, h http.Handler, method, route, body string, expires time.Time) answer {
 	t.Helper()
-	r := httptest.NewRequest(method, "/v2"+route, strings.NewReader(body))
-	mac := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(mac, "%s %s\n%s\n\n\n%d", method, "/v2"+route, body, expires.Unix())
-	r.Header.Set("Authorization", fmt.Sprintf("EXO2-HMAC-SHA256 credential=%s,expires=%d,signature=%s",
-		key, expires.Unix(), base64.StdEncoding.EncodeToString(mac.Sum(nil))))
+	r := signed(method, route, body, expires)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if err := contract.Check(r, w.Result(), w.Body.Bytes()); err != nil {
@@ -135,6 +132,22 @@ func askAt(t *testing.T, h http.Handler, method, route, body string, expires tim
 		t.Fatalf("%s %s was answered %d %s: %v", method, route, w.Code, w.Body, err)
 	}
 	return answer{status: w.Code, state: said.State, message: said.Message, problem: said.Detail, header: w.Header()}
+}
+
+// signed is a request with the key's signature.
+func signed(method, route, body string, expires time.Time) *http.Request {
+	r := httptest.NewRequest(method, "/v2"+route, strings.NewReader(body))
+	mac := hmac.New(sha256.New, []byte(secret))
+	query := r.URL.Query()
+	names := slices.Sorted(maps.Keys(query))
+	fmt.Fprintf(mac, "%s %s\n%s\n", method, r.URL.Path, body)
+	for _, name := range names {
+		fmt.Fprint(mac, query.Get(name))
+	}
+	fmt.Fprintf(mac, "\n\n%d", expires.Unix())
+	r.Header.Set("Authorization", fmt.Sprintf("EXO2-HMAC-SHA256 credential=%s,signed-query-args=%s,expires=%d,signature=%s",
+		key, strings.Join(names, ";"), expires.Unix(), base64.StdEncoding.EncodeToString(mac.Sum(nil))))
+	return r
 }
 
 // made is the operation of a change that was just made.
