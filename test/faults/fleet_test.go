@@ -86,6 +86,7 @@ func (s *site) simulate(t *testing.T, n int) *simulated {
 		t.Error(err)
 		return h
 	}
+	s.connectSimulated(t, h, server, identity)
 	_, err = s.client.CreateInstance(t.Context(), rest.CreateInstanceRequest{
 		Name: name, Host: name, SecurityGroups: []rest.Identified{{ID: s.groups["strangers"]}},
 		Interfaces: []rest.InterfaceRequest{{
@@ -95,7 +96,6 @@ func (s *site) simulate(t *testing.T, n int) *simulated {
 	if err != nil {
 		t.Error(err)
 	}
-	s.connectSimulated(t, h, server, identity)
 	return h
 }
 

@@ -50,9 +50,11 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestStoreFull", "etcd full (NOSPACE)", "I1–I4; no false acknowledgement, a clear error"},
 	{"TestDiskFull", "disk of the server full", "I1–I5; no false acknowledgement, a clear error"},
 	{"TestSyncFails", "disk of the server fails to sync (EIO)", "I1–I5; no false acknowledgement"},
+	{"TestClockJumps", "wall clocks of server and agents jump by an hour and by ten years, both ways", "I1–I5; signatures and certificates recover"},
 	{"TestRestored", "store backed up, lost and restored to what it was", "I1, I2, I4; agents take the older policy"},
 	{"TestDrift", "filter detached, map flushed, pin removed, nftables flushed by another tool", "repaired within 2 s and told"},
 	{"TestTapsRecreated", "tap deleted and made anew with its old number, for another instance", "I1–I5; never the old identity, no pin, map or file left over"},
+	{"TestFlowTableFull", "flow table of an interface full", "I1–I5; new flows refused and counted, what flows and neighbours unaffected"},
 	{"TestStateFileDamaged", "state file damaged and server away", "I1–I5; the file is refused, the policy in force kept"},
 	{"TestPoison", "objects that can't be read, written straight into etcd", "I1–I5; reported"},
 }

@@ -127,7 +127,12 @@ func (s *site) mend(t *testing.T) {
 
 func (s *site) nft(t *testing.T, ruleset string) {
 	t.Helper()
-	must(t, s.h1.Namespace().Do(func() error {
+	runNFT(t, s.h1.Namespace(), ruleset)
+}
+
+func runNFT(t *testing.T, in *lab.Namespace, ruleset string) {
+	t.Helper()
+	must(t, in.Do(func() error {
 		nft := exec.Command("nft", "-f", "-")
 		nft.Stdin = strings.NewReader(ruleset)
 		if out, err := nft.CombinedOutput(); err != nil {

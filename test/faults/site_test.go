@@ -147,7 +147,7 @@ func (s *site) writePolicy(t *testing.T) {
 		s.groups[name] = s.done(t)(s.client.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: name})).Reference.ID
 	}
 	s.done(t)(s.client.AddRules(t.Context(), s.groups["servers"], []rest.AddRuleRequest{s.allowing()[0]}))
-	tried := []rest.AddRuleRequest{s.fromGroup("udp", triedPort, triedPort, "friends")}
+	tried := []rest.AddRuleRequest{s.fromGroup("udp", triedPort, triedPort+1, "friends")}
 	s.done(t)(s.client.AddRules(t.Context(), s.groups["tried"], tried))
 	for guest, groups := range map[*lab.Guest][]string{
 		s.victim: append([]string{"web", "tried"}, churned...), s.friend: {"friends"}, s.neighbour: {"strangers"}, s.stranger: {"strangers"},
