@@ -26,10 +26,14 @@ func (s *Server) openGiven(context.Context) (err error) {
 
 // apiTLS is how the API is served: with the given certificate, or with our own.
 func (s *Server) apiTLS(own *pki.ServerCertificate) *tls.Config {
+	config := own.TLS()
 	if s.given != nil {
-		return s.given.TLS()
+		config = s.given.TLS()
 	}
-	return own.TLS()
+	// net/http makes ready for HTTP/2 when it serves first, and that may be the
+	// listener without TLS: then only if this is said here.
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return config
 }
 
 // leaf is the given certificate; nil if the API is served with our own.

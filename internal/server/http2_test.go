@@ -135,6 +135,25 @@ func TestSlowHTTP2ClientsAreCut(t *testing.T) {
 	})
 }
 
+// The listener without TLS may come first: the one with TLS keeps what it promises in
+// its handshake, which is what browsers and curl speak. Which is first is chance.
+func TestHTTP2BesideAPlainListener(t *testing.T) {
+	const plain = "127.0.0.1:0"
+	for _, plain := range []string{"", plain, plain, plain, plain} {
+		c := configure(t)
+		c.ListenHTTP = plain
+		s, end := run(t, c)
+		awaitReady(t, c.DataDir, s.Addr())
+		conn := newHTTP2(t, s.Addr(), 1<<16)
+		send(t, conn, frame(frameHeaders, endStream|endHeaders, 1, header(2, "/healthz")))
+		if got := answered(t, conn); !bytes.HasPrefix(got, []byte{0x88}) { // :status 200
+			t.Errorf("--listen-http %q: got %x", plain, got)
+		}
+		conn.Close()
+		end()
+	}
+}
+
 func send(t *testing.T, conn net.Conn, data []byte) {
 	t.Helper()
 	if _, err := conn.Write(data); err != nil {
