@@ -17,6 +17,7 @@ CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
 TEST_TOOLS  := qemu-system-x86 nftables systemd curl jq openssl strace
 BENCH_TOOLS := iptables ipset nftables
 FAULT_TOOLS := nftables strace
+BROWSER_TOOLS := chromium fonts-dejavu-core
 
 # Debian's cloud kernel, which real guests boot.
 export GABION_GUEST_KERNEL := $(CURDIR)/.cache/guest-kernel
@@ -29,11 +30,12 @@ install = @missing=; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$
 CONSOLE := internal/console/dist/index.html.gz
 WEB     := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path web/src/api/schema.ts)
 NODE    := web/node_modules/.package-lock.json
+BROWSER := test/browser/node_modules/.package-lock.json
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-web demo test test-race check lint generate generated-is-current tools guest-kernel bench fuzz simulate mutation api-fuzz api-flood faults clean
+.PHONY: help build build-web demo test test-race test-browser screenshots check lint generate generated-is-current tools guest-kernel bench fuzz simulate mutation api-fuzz api-flood faults clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -46,8 +48,8 @@ build-web: $(CONSOLE) ## Build the console from web/ into what the binary embeds
 $(CONSOLE): $(WEB) $(NODE) api/openapi.yaml
 	cd web && npm run --silent build
 
-$(NODE): web/package-lock.json
-	cd web && npm ci --no-audit --no-fund --silent
+$(NODE) $(BROWSER): %/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --silent
 
 demo: build ## As root: security groups decide real packets between instances on two hosts (KEEP=1 leaves it running)
 	$(GO) build -trimpath -o bin/gabion-demo ./test/demo
@@ -59,16 +61,26 @@ test: build guest-kernel ## As root: every test that fits into ten minutes
 	cd web && npm run --silent test
 	$(COMPARE) -packets 1000000
 
+test-browser: build $(CONSOLE) $(BROWSER) ## As root: people use the console in a real browser, and real packets obey (ONLY=NAME for some of the tests)
+	$(call install,$(BROWSER_TOOLS))
+	$(GO) build -trimpath -o bin/gabion-browser-site ./test/browser
+	cd test/browser && npm test --silent -- $(ONLY)
+
+screenshots: ## As root: take the pictures of docs/console.md anew
+	rm -f docs/console/*.webp
+	GABION_SCREENSHOTS=$(CURDIR)/docs/console $(MAKE) test-browser ONLY=pages VERSION=dev
+
 test-race: ## The tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 check: lint generated-is-current ## Lint, formatting, and that generated code is current (installs Debian packages as root)
 
-lint: tools $(NODE) ## Lint and formatting of Go, C, shell and the console
+lint: tools $(NODE) $(BROWSER) ## Lint and formatting of Go, C, shell and the console
 	cd web && npm run --silent lint
+	cd test/browser && npm run --silent lint
 	$(TOOL) golangci-lint run
 	clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
-	shellcheck .ci/run
+	shellcheck .ci/run test/browser/chromium
 
 generate: tools ## Generate Go from the eBPF C, the contract and the stream's protocol
 	$(GO) generate ./...

@@ -29,3 +29,16 @@ export const groupsOf: Record<string, string[]> = {
   db2: ["common", "database-servers"],
   admin: ["common"],
 };
+
+// commands are what builds it on the command line; by clicks it is built in journeys/five-roles.spec.ts.
+export const commands: string[][] = [
+  ...groups.map(({ name, description }) => ["group", "create", name, "--description", description]),
+  ["rule", "add", "common", "--template", "ping"],
+  ["rule", "add", "common", "--template", "ssh", "--from", office],
+  ["rule", "add", "common", "--protocol", "udp", "--port", "4000-4999", "--from", "common", "--description", "gossip"],
+  ["rule", "add", "load-balancers", "--template", "http", "--from", "0.0.0.0/0,::/0"],
+  ["rule", "add", "application-servers", "--protocol", "tcp", "--port", "8080", "--from", "load-balancers"],
+  ["rule", "add", "cache-servers", "--template", "redis", "--from", "application-servers"],
+  ["rule", "add", "database-servers", "--template", "postgresql", "--from", "application-servers,database-servers"],
+  ["group", "add-source", "application-servers", partner],
+];

@@ -106,6 +106,6 @@ test("an operator sees the installation, a member the organization; who signs ou
 
 // keyOf reads the lines that a new key is printed as.
 function keyOf(lines: string) {
-  const value = (name: string) => RegExp(`^export ${name}='(.*)'$`, "m").exec(lines)?.[1] ?? "";
+  const value = (name: string) => RegExp(`^export ${name}='?([^'\n]*)`, "m").exec(lines)?.[1] ?? "";
   return { key: value("EXOSCALE_API_KEY"), secret: value("EXOSCALE_API_SECRET") };
 }
