@@ -33,10 +33,10 @@ func sessionCookie(r *http.Request) string {
 	return cookie.Value
 }
 
-// identifySession finds whose browser it is. What it sends to change something, or
-// to listen, must come from our own pages.
+// identifySession finds whose browser it is. What it sends to change something, to
+// have hosts asked or to listen, must come from our own pages.
 func (a *api) identifySession(r *http.Request, cookie string) (*caller, error) {
-	if (isChange(r) || r.URL.Path == Base+"/flow") && origin(r) != ours {
+	if (r.Method != http.MethodGet || r.URL.Path == Base+"/flow") && origin(r) != ours {
 		return nil, errOrigin
 	}
 	session, err := a.Store.Session(r.Context(), sha256.Sum256([]byte(cookie)))

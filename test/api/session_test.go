@@ -106,6 +106,9 @@ func TestSessionsTakeRequestsOfOurPagesOnly(t *testing.T) {
 		if a.status != tt.change {
 			t.Errorf("%s: a change got %d %s, want %d", tt.name, a.status, a.text, tt.change)
 		}
+		if a := from.does(t, "POST", "/explain", `{"from":"192.0.2.1","to":"192.0.2.2","protocol":"tcp","port":1}`); a.status != tt.change {
+			t.Errorf("%s: a question got %d %s, want %d", tt.name, a.status, a.text, tt.change)
+		}
 		if a := from.does(t, "GET", "/security-group", ""); a.status != http.StatusOK {
 			t.Errorf("%s: reading got %d %s", tt.name, a.status, a.text)
 		}
