@@ -28,9 +28,10 @@ func newGroupCommand(a *app) *cobra.Command {
 
 func newGroupListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List groups",
-		Args:  arguments(),
+		Use:     "list",
+		Short:   "List groups",
+		Example: "  gabion group list\n  gabion group list -o json | jq -r '.[].name'",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -146,9 +147,10 @@ func (a *app) showRules(title, none string, rules []rest.SecurityGroupRule) erro
 
 func newGroupUsageCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "usage GROUP",
-		Short: "Tell who uses a group: its members, and the rules that name it",
-		Args:  arguments("GROUP"),
+		Use:     "usage GROUP",
+		Short:   "Tell who uses a group: its members, and the rules that name it",
+		Example: "  gabion group usage web",
+		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, g, err := a.group(cmd.Context(), args[0])
 			if err != nil {
@@ -258,9 +260,10 @@ func (a *app) changeGroup(ctx context.Context, wanted string, do func(context.Co
 
 func newGroupDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete GROUP",
-		Short: "Delete a group that nobody uses",
-		Args:  arguments("GROUP"),
+		Use:     "delete GROUP",
+		Short:   "Delete a group that nobody uses",
+		Example: "  gabion group usage web     # who is in the way\n  gabion group delete web",
+		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeGroup(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, g rest.SecurityGroup) (change, error) {
 				operation, err := c.DeleteGroup(ctx, g.ID)
@@ -272,9 +275,10 @@ func newGroupDeleteCommand(a *app) *cobra.Command {
 
 func newMakePrimaryCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "make-primary GROUP",
-		Short: "Make a group the one that instances get when they name none",
-		Args:  arguments("GROUP"),
+		Use:     "make-primary GROUP",
+		Short:   "Make a group the one that instances get when they name none",
+		Example: "  gabion group make-primary common",
+		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeGroup(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, g rest.SecurityGroup) (change, error) {
 				operation, err := c.MakePrimary(ctx, g.ID)
@@ -301,9 +305,10 @@ func newAddSourceCommand(a *app) *cobra.Command {
 
 func newRemoveSourceCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "remove-source GROUP NETWORK",
-		Short: "Take an external source away from a group",
-		Args:  arguments("GROUP", "NETWORK"),
+		Use:     "remove-source GROUP NETWORK",
+		Short:   "Take an external source away from a group",
+		Example: "  gabion group remove-source office 203.0.113.0/24",
+		Args:    arguments("GROUP", "NETWORK"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeGroup(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, g rest.SecurityGroup) (change, error) {
 				operation, err := c.RemoveSource(ctx, g.ID, args[1])

@@ -14,8 +14,9 @@ import (
 
 func newRuleHitsCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "hits [GROUP]",
-		Short: "Show how often each rule was what let packets pass",
+		Use:     "hits [GROUP]",
+		Short:   "Show how often each rule was what let packets pass",
+		Example: "  gabion rule hits\n  gabion rule hits web",
 		Long: `Show how often each rule was what let packets pass, over all hosts, busiest first.
 
 A rule without hits is shown, too: maybe nobody needs it.`,

@@ -20,9 +20,10 @@ func newHostCommand(a *app) *cobra.Command {
 
 func newHostListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List hosts, and how far each is",
-		Args:  arguments(),
+		Use:     "list",
+		Short:   "List hosts, and how far each is",
+		Example: "  gabion host list",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -99,9 +100,10 @@ Only the token goes to standard output. Keep it secret until it is used.`,
 
 func newHostDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete NAME",
-		Short: "Forget a host that has no instances, and its certificate",
-		Args:  arguments("NAME"),
+		Use:     "delete NAME",
+		Short:   "Forget a host that has no instances, and its certificate",
+		Example: "  gabion host delete hv1",
+		Args:    arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

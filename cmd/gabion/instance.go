@@ -26,9 +26,10 @@ func newInstanceCommand(a *app) *cobra.Command {
 
 func newInstanceListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List instances",
-		Args:  arguments(),
+		Use:     "list",
+		Short:   "List instances",
+		Example: "  gabion instance list\n  gabion instance list -o json | jq -r '.[] | select(.state == \"running\").name'",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -65,9 +66,10 @@ func addresses(i rest.Instance) []string {
 
 func newInstanceShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show INSTANCE",
-		Short: "Show an instance: where it runs, its groups and interfaces",
-		Args:  arguments("INSTANCE"),
+		Use:     "show INSTANCE",
+		Short:   "Show an instance: where it runs, its groups and interfaces",
+		Example: "  gabion instance show web1",
+		Args:    arguments("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, i, err := a.instance(cmd.Context(), args[0])
 			if err != nil {
@@ -122,9 +124,10 @@ func (a *app) changeInstance(ctx context.Context, wanted string, do func(context
 
 func newInstanceDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete INSTANCE",
-		Short: "Forget an instance; its interfaces drop everything until they go",
-		Args:  arguments("INSTANCE"),
+		Use:     "delete INSTANCE",
+		Short:   "Forget an instance; its interfaces drop everything until they go",
+		Example: "  gabion instance delete web1",
+		Args:    arguments("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
 				operation, err := c.DeleteInstance(ctx, i.ID)
@@ -136,9 +139,10 @@ func newInstanceDeleteCommand(a *app) *cobra.Command {
 
 func newStartCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "start INSTANCE",
-		Short: "Mark an instance without a host as running",
-		Args:  arguments("INSTANCE"),
+		Use:     "start INSTANCE",
+		Short:   "Mark an instance without a host as running",
+		Example: "  gabion instance start vm",
+		Args:    arguments("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
 				operation, err := c.StartInstance(ctx, i.ID)
@@ -150,9 +154,10 @@ func newStartCommand(a *app) *cobra.Command {
 
 func newStopCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "stop INSTANCE",
-		Short: "Mark an instance without a host as stopped",
-		Args:  arguments("INSTANCE"),
+		Use:     "stop INSTANCE",
+		Short:   "Mark an instance without a host as stopped",
+		Example: "  gabion instance stop vm",
+		Args:    arguments("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
 				operation, err := c.StopInstance(ctx, i.ID)

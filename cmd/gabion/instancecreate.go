@@ -104,7 +104,7 @@ func (f *instanceFlags) parseInterfaces() ([]rest.InterfaceRequest, error) {
 	n := len(f.interfaces)
 	switch {
 	case len(f.macs) != n:
-		return nil, usagef("%s, but %s; give --interface, --mac and --ip once for each interface", count(n, "--interface"), count(len(f.macs), "--mac"))
+		return nil, usagef("%d of --interface, but %d of --mac; give --interface, --mac and --ip once for each interface", n, len(f.macs))
 	case n == 0 && f.managed:
 		return nil, usagef("--interface is missing; say how the agent shall call the tap")
 	case n > 0 && f.host == "":

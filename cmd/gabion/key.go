@@ -26,9 +26,10 @@ func newKeyCommand(a *app) *cobra.Command {
 
 func newKeyListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the organization's keys, without their secrets",
-		Args:  arguments(),
+		Use:     "list",
+		Short:   "List the organization's keys, without their secrets",
+		Example: "  gabion key list",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -179,9 +180,10 @@ func newKeyRotateCommand(a *app) *cobra.Command {
 
 func newKeyDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete KEY",
-		Short: "Revoke a key at once",
-		Args:  arguments("KEY"),
+		Use:     "delete KEY",
+		Short:   "Revoke a key at once",
+		Example: "  gabion key delete EXO0123456789abcdef01234567",
+		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, k, err := a.key(cmd.Context(), args[0])
 			if err != nil {

@@ -12,9 +12,10 @@ func newOperationCommand(a *app) *cobra.Command {
 
 func newOperationShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ID",
-		Short: "Show how far a change is, also long after it ended",
-		Args:  arguments("ID"),
+		Use:     "show ID",
+		Short:   "Show how far a change is, also long after it ended",
+		Example: "  gabion operation show 1c09e4f0-8f3c-4a2b-9a53-6d1c8d1f0a11",
+		Args:    arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

@@ -30,9 +30,10 @@ func newOrganizationCommand(a *app) *cobra.Command {
 
 func newOrganizationListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List your organization; for operators, all of them",
-		Args:  arguments(),
+		Use:     "list",
+		Short:   "List your organization; for operators, all of them",
+		Example: "  gabion organization list",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -59,9 +60,10 @@ func upTo(limit int) string { return "≤ " + strconv.Itoa(limit) }
 
 func newOrganizationQuotasCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "quotas",
-		Short: "Show how much your organization may have, and how much it has",
-		Args:  arguments(),
+		Use:     "quotas",
+		Short:   "Show how much your organization may have, and how much it has",
+		Example: "  gabion organization quotas",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -190,9 +192,10 @@ func newOrganizationUpdateCommand(a *app) *cobra.Command {
 
 func newOrganizationDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "delete ORGANIZATION",
-		Short: "Delete an organization without instances (operators)",
-		Args:  arguments("ORGANIZATION"),
+		Use:     "delete ORGANIZATION",
+		Short:   "Delete an organization without instances (operators)",
+		Example: "  gabion organization delete acme",
+		Args:    arguments("ORGANIZATION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeOrganization(cmd.Context(), args[0], "deleted", func(ctx context.Context, c *client.Client, id string) (rest.Operation, error) {
 				return c.DeleteOrganization(ctx, id)

@@ -116,6 +116,7 @@ func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
+		Example: "  gabion version",
 		GroupID: groupOther,
 		Args:    arguments(),
 		RunE: func(*cobra.Command, []string) error {

@@ -24,9 +24,10 @@ func newRuleCommand(a *app) *cobra.Command {
 
 func newRuleListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list GROUP",
-		Short: "List the rules of a group",
-		Args:  arguments("GROUP"),
+		Use:     "list GROUP",
+		Short:   "List the rules of a group",
+		Example: "  gabion rule list web",
+		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, g, err := a.group(cmd.Context(), args[0])
 			if err != nil {
@@ -50,9 +51,10 @@ func ruleTable(g rest.SecurityGroup) *table {
 
 func newRuleTemplatesCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "templates",
-		Short: "List the quick templates for --template",
-		Args:  arguments(),
+		Use:     "templates",
+		Short:   "List the quick templates for --template",
+		Example: "  gabion rule templates\n  gabion rule add web --template ssh",
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {

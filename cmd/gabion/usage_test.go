@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func TestCommandLinesThatMakeNoSense(t *testing.T) {
@@ -33,7 +35,7 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"rule add web --protocol tcp --from 10.0.0.0/33":                   `--from: "10.0.0.0/33" is not a network; write one like 203.0.113.0/24 or 2001:db8::/32; see gabion rule add --help`,
 		"rule add web --protocol tcp --from 10.0.0.300":                    `--from: "10.0.0.300" is not a network; write one like 203.0.113.0/24 or 2001:db8::/32; see gabion rule add --help`,
 		"rule add web --protocol tcp --from ::ffff:10.0.0.1":               `--from: ::ffff:10.0.0.1 is IPv4 written as IPv6; write 10.0.0.1/32; see gabion rule add --help`,
-		"instance create i --interface a":                                  `1 --interface, but no --macs; give --interface, --mac and --ip once for each interface; see gabion instance create --help`,
+		"instance create i --interface a":                                  `1 of --interface, but 0 of --mac; give --interface, --mac and --ip once for each interface; see gabion instance create --help`,
 		"instance create i --interface a --mac 52:54:00:00:00:01":          `--host is missing; an interface is on a host; see gabion instance create --help`,
 		"instance create i --host h --interface a --mac m --ip 10.0.0.1/8": `--ip "10.0.0.1/8" is no address; write one like 192.0.2.21 or 2001:db8::21, without a prefix length; see gabion instance create --help`,
 		"server": `--data-dir is missing; name the directory that holds the server's state; see gabion server --help`,
@@ -118,4 +120,18 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Most people read no further than the example.
+func TestEveryCommandIsShownInUse(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+		if !c.HasSubCommands() && !strings.Contains(c.Example, c.CommandPath()) {
+			t.Errorf("%s --help has no example", c.CommandPath())
+		}
+	}
+	walk(newRootCommand(&app{}))
 }
