@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
+	if !*full {
+		// Sites don't know of each other, and mostly wait.
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(buildAndRun(m))
 }
 

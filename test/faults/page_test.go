@@ -15,15 +15,16 @@ func publish() error {
 	if len(results) == 0 {
 		return nil
 	}
-	text := table()
-	fmt.Println(text)
 	if *page == "" {
+		fmt.Println(table(nil))
 		return nil
 	}
 	document, err := os.ReadFile(*page)
 	if err != nil {
 		return err
 	}
+	text := table(document)
+	fmt.Println(text)
 	for _, section := range []struct{ name, text string }{{"machine", machine()}, {"table", text}} {
 		if document, err = fillIn(document, section.name, section.text); err != nil {
 			return err
@@ -32,18 +33,29 @@ func publish() error {
 	return os.WriteFile(*page, document, 0o644)
 }
 
-// table has a line for each row, also for those that did not run.
-func table() string {
+// table has a line for each row. One that did not run now has the line of the document.
+func table(document []byte) string {
 	var b strings.Builder
 	b.WriteString("| fault | accepted | result | figures |\n| --- | --- | --- | --- |\n")
 	for _, r := range rows {
-		state, figures := notRun, ""
+		begin := fmt.Sprintf("| %s | %s | ", r.fault, r.accepted)
 		if got := results[r.test]; got != nil {
-			state, figures = got.state, strings.Join(got.figures, "; ")
+			fmt.Fprintf(&b, "%s%s | %s |\n", begin, got.state, strings.Join(got.figures, "; "))
+		} else {
+			b.WriteString(lineOf(document, begin))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.fault, r.accepted, state, figures)
 	}
 	return b.String()
+}
+
+// lineOf is the line of the document that begins so.
+func lineOf(document []byte, begin string) string {
+	for line := range strings.Lines(string(document)) {
+		if strings.HasPrefix(line, begin) {
+			return line
+		}
+	}
+	return begin + notRun + " | |\n"
 }
 
 // machine says what this is.

@@ -59,13 +59,21 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestPoison", "objects that can't be read, written straight into etcd", "I1–I5; reported"},
 }
 
-var results = map[string]*result{}
+var (
+	resultsLock sync.Mutex
+	results     = map[string]*result{}
+)
 
 // begin is the row of the test that runs.
 func begin(t *testing.T) *row {
 	t.Helper()
 	r := &row{t, &result{state: held}}
+	resultsLock.Lock()
 	results[t.Name()] = r.result
+	resultsLock.Unlock()
+	if !*full {
+		t.Parallel()
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			r.result.state = failed
