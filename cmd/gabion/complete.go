@@ -47,6 +47,18 @@ func groupNames(ctx context.Context, c *client.Client) ([]string, error) {
 	return collect(all, func(g rest.SecurityGroup) string { return g.Name }), err
 }
 
+// rulesOf are the rules of a group by their short ids, with what they let pass.
+func rulesOf(group string) candidates {
+	return func(ctx context.Context, c *client.Client) ([]string, error) {
+		all, err := c.Groups(ctx)
+		if err != nil {
+			return nil, err
+		}
+		g, err := groups.find(all, group)
+		return collect(g.Rules, func(r rest.SecurityGroupRule) string { return short(r.ID) + "\t" + shown(describe(r)) }), err
+	}
+}
+
 func instanceNames(ctx context.Context, c *client.Client) ([]string, error) {
 	all, err := c.Instances(ctx)
 	return collect(all, func(i rest.Instance) string { return i.Name }), err

@@ -14,6 +14,7 @@ func TestCompletionProposesWhatThereIs(t *testing.T) {
 		{"group add-source web ", ""},
 		{"instance attach web1 ", "db\nweb\n"},
 		{"instance stop ", "web1\ntwin\ntwin\n"},
+		{"rule delete ", "db\nweb\n"},
 		{"host delete ", "hv1\nhv2\n"},
 		{"rule add web --template ", "ping\nssh\n"},
 		{"rule add web --from ", "db\nweb\n"},

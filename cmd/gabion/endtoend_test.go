@@ -160,7 +160,7 @@ func TestSessionWithARealServer(t *testing.T) {
 			{"key create ci2 --scope everything", 1, "is not a scope"},
 			{"key rotate ci --overlap 1m", 0, "export EXOSCALE_API_SECRET="},
 			{"key list", 0, "rules"},
-			{"rule add app --template rdp --from-my-ip", 0, "from 127.0.0.1/32"},
+			{"rule add app --template rdp --from-my-ip", 1, "sees this machine as 127.0.0.1, which is no address that instances see"},
 			{"audit list", 0, "create-security-group"},
 			{"audit list --installation", 0, "create-organization"},
 			{"audit verify", 0, "unbroken since"},

@@ -161,7 +161,7 @@ func added(ctx context.Context, c *client.Client, before rest.SecurityGroup) (do
 }
 
 func newRuleDeleteCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "delete GROUP RULE",
 		Short:   "Delete a rule; connections that only it allowed end",
 		Example: "  gabion rule delete web 1f0c9b1e",
@@ -178,4 +178,14 @@ func newRuleDeleteCommand(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return a.propose(cmd.Context(), groupNames)
+		case 1:
+			return a.propose(cmd.Context(), rulesOf(args[0]))
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -118,6 +119,9 @@ func (f *ruleFlags) addMyIP(ctx context.Context, c *client.Client) error {
 	address, err := netip.ParseAddr(session.Address)
 	if err != nil {
 		return errors.New("the server does not say from which address it is asked; give --from")
+	}
+	if address.IsLoopback() {
+		return fmt.Errorf("the server sees this machine as %s, which is no address that instances see: it is the server's own; give --from", address)
 	}
 	f.from = append(f.from, netip.PrefixFrom(address, address.BitLen()).String())
 	return nil
