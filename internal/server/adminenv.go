@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,10 +34,25 @@ func writeAdminEnv(dir, zone string, listening net.Addr, given *x509.Certificate
 	for _, variable := range variables {
 		fmt.Fprintf(&text, "export %s=%s\n", variable[0], quote(variable[1]))
 	}
-	if err := atomicfile.Write(filepath.Join(dir, "admin.env"), []byte(text.String()), 0o600); err != nil {
+	path := filepath.Join(dir, "admin.env")
+	if isFile(path, text.String()) {
+		return nil
+	}
+	if err := atomicfile.Write(path, []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("write admin.env: %w", err)
 	}
 	return nil
+}
+
+// isFile tells whether the file is as it would be written: then nothing is, for the
+// disk may be full.
+func isFile(path, text string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode() != 0o600 {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	return err == nil && string(data) == text
 }
 
 // reachable is host:port by which this machine reaches the listener and likes its

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -39,6 +41,7 @@ type carer struct {
 	log    *slog.Logger
 
 	spare atomic.Uint64 // what the disk has to have left now
+	held  int64         // bytes of the disk that the database has
 	disk  bool          // we raised the alarm because of the disk
 	tried time.Time     // when room was made last: that takes long
 }
@@ -81,6 +84,11 @@ func (c *carer) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the embedded store: %w", err)
 	}
+	if room {
+		if err := c.reserve(status.DbSize); err != nil {
+			return err
+		}
+	}
 	full := alarmed(status)
 	switch {
 	case !room && !full:
@@ -107,6 +115,28 @@ func (c *carer) diskHasRoom() (bool, error) {
 		return false, fmt.Errorf("look at the disk of %s: %w", c.member.dir, err)
 	}
 	return disk.Bavail*uint64(disk.Bsize) >= c.spare.Load(), nil
+}
+
+// reserved is how many bytes beyond its end the database's file has: a member that
+// can't write a page dies, and to refuse changes takes some pages, too.
+const reserved = 16 << 20
+
+// reserve gives the database's file room that nothing else on the disk can take.
+func (c *carer) reserve(size int64) error {
+	if size+reserved/2 <= c.held {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(c.member.dir, "member", "snap", "db"), os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("reserve room on the disk: %w", err)
+	}
+	defer f.Close()
+	err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size+reserved)
+	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) { // some file systems reserve nothing
+		return fmt.Errorf("reserve room on the disk: %w", err)
+	}
+	c.held = size + reserved
+	return nil
 }
 
 // raise makes etcd refuse changes before it dies of the disk.
@@ -149,6 +179,7 @@ func (c *carer) makeRoom(ctx context.Context, full bool) error {
 	if _, err := c.client.Defragment(ctx, c.member.Endpoint()); err != nil {
 		return fmt.Errorf("defragment: %w", err)
 	}
+	c.held = 0 // it is another file
 	if status, err = c.client.Status(ctx, c.member.Endpoint()); err != nil {
 		return fmt.Errorf("ask the embedded store: %w", err)
 	}

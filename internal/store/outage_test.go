@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,8 +18,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/privilege"
 	"github.com/gabion/gabion/internal/store"
 )
 
@@ -226,6 +231,52 @@ func TestFullStoreRecoversByItself(t *testing.T) {
 	}
 }
 
+// TestFullDisk leaves a store no byte, starts it on that again, and gives the disk back.
+func TestFullDisk(t *testing.T) {
+	privilege.Require(t)
+	w := &world{t: t, dir: t.TempDir()}
+	must(t, unix.Mount("tmpfs", w.dir, "tmpfs", 0, "size=300m"))
+	t.Cleanup(func() { must(t, unix.Unmount(w.dir, unix.MNT_DETACH)) })
+	start := func() {
+		var err error
+		w.embedded, err = store.StartEmbedded(w.dir, w.log())
+		must(t, err)
+		t.Cleanup(func() { _ = w.embedded.Close() }) // of a test that failed
+		w.Store = connect(t, w.embedded.Endpoint(), w.dir, w.log())
+		w.org, _, err = w.Bootstrap(t.Context())
+		must(t, err)
+	}
+	stop := func() {
+		must(t, w.Close())
+		must(t, w.embedded.Close())
+	}
+	start()
+	w.group("web")
+	filler, err := os.Create(filepath.Join(w.dir, "filler"))
+	must(t, err)
+	if _, err := io.Copy(filler, zeros{}); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	for range 2 {
+		w.until(func(err error) bool { return err != nil && strings.Contains(err.Error(), "full") })
+		if groups, err := w.Groups(t.Context(), w.org); err != nil || len(groups) < 2 {
+			t.Errorf("%d groups, %v", len(groups), err)
+		}
+		stop()
+		start()
+	}
+	must(t, errors.Join(filler.Close(), os.Remove(filler.Name())))
+	w.until(func(err error) bool { return err == nil })
+	stop()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // fill writes the history of one key until the database has no room.
 func (w *world) fill() {
 	var err error
@@ -235,12 +286,17 @@ func (w *world) fill() {
 	}
 }
 
-// until makes groups until the outcome is as it should be.
+// until changes a group until the outcome is as it should be.
 func (w *world) until(is func(error) bool) {
 	w.t.Helper()
+	id, err := w.PrimaryGroup(w.t.Context(), w.org)
+	must(w.t, err)
 	begin := time.Now()
 	for n := 0; ; n++ {
-		_, err := w.CreateGroup(w.t.Context(), gabion.Group{Organization: w.org, Name: fmt.Sprint("g", n, begin.UnixNano())})
+		_, err := w.UpdateGroup(w.t.Context(), w.org, id, func(g *gabion.Group) error {
+			g.Description = fmt.Sprint(begin.UnixNano(), n)
+			return nil
+		})
 		if is(err) {
 			return
 		}
