@@ -15,6 +15,7 @@ func TestCompletionProposesWhatThereIs(t *testing.T) {
 		{"instance attach web1 ", "db\nweb\n"},
 		{"instance stop ", "web1\ntwin\ntwin\n"},
 		{"rule delete ", "db\nweb\n"},
+		{"rule delete web ", "71000000\tingress tcp 22 from 203.0.113.0/24\n72000000\tegress udp 53 to "}, // ::/0
 		{"host delete ", "hv1\nhv2\n"},
 		{"rule add web --template ", "ping\nssh\n"},
 		{"rule add web --from ", "db\nweb\n"},

@@ -18,7 +18,7 @@ func newRuleCommand(a *app) *cobra.Command {
 		a.reads(newRuleHitsCommand(a)),
 		a.reads(newRuleTemplatesCommand(a)),
 		a.changes(a.completes(newRuleAddCommand(a), groupNames)),
-		a.changes(a.completes(newRuleDeleteCommand(a), groupNames)),
+		a.changes(newRuleDeleteCommand(a)),
 	)
 }
 
