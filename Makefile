@@ -67,7 +67,6 @@ test-browser: build $(CONSOLE) $(BROWSER) ## As root: people use the console in 
 	cd test/browser && npm test --silent -- $(ONLY)
 
 screenshots: ## As root: take the pictures of docs/console.md anew
-	rm -f docs/console/*.webp
 	GABION_SCREENSHOTS=$(CURDIR)/docs/console $(MAKE) test-browser ONLY=pages VERSION=dev
 
 test-race: ## The tests under the race detector (needs a C compiler)
