@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/client/rest"
@@ -20,7 +21,7 @@ func TestEveryServerShowsWhatAnyAcknowledged(t *testing.T) {
 	at2, _ := operator(t, dir2, second)
 	awaitReady(t, dir2, second.Addr())
 
-	for n := range 50 {
+	for n := range 20 {
 		made, err := at1.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: fmt.Sprint("group", n)})
 		must(t, err)
 		group := made.Reference.ID
@@ -42,5 +43,28 @@ func TestEveryServerShowsWhatAnyAcknowledged(t *testing.T) {
 		if _, err := at2.GroupUsage(t.Context(), group); gabion.CodeOf(err) != gabion.CodeNotFound {
 			t.Fatalf("just deleted: %v", err)
 		}
+	}
+}
+
+// TestPagesWithoutQuorum holds that what comes out of memory is shown without quorum,
+// too, and says that it may be stale.
+func TestPagesWithoutQuorum(t *testing.T) {
+	cluster := etcdcluster.Start(t)
+	s, dir, _ := startOn(t, cluster.Endpoints, "")
+	c, warning := operator(t, dir, s)
+	made, err := c.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: "web"})
+	must(t, err)
+	_, err = c.Wait(t.Context(), made)
+	must(t, err)
+
+	cluster.Kill(0)
+	cluster.Kill(1)
+	begin := time.Now()
+	usage, err := c.GroupUsage(t.Context(), made.Reference.ID)
+	if took := time.Since(begin); err != nil || len(usage.Instances) != 0 || took > most {
+		t.Errorf("%+v after %s, %v", usage, took, err)
+	}
+	if w := warning.Load(); w != `110 gabion "Response is Stale"` {
+		t.Errorf("the answer has the warning %q", w)
 	}
 }
