@@ -75,10 +75,23 @@ func auditTable(records []rest.AuditRecord, installation bool) *table {
 		if r.Count > 1 {
 			outcome += fmt.Sprintf(" (%d times)", r.Count)
 		}
-		t.add(fmt.Sprint(r.Sequence), r.Time.Local().Format(time.DateTime), cmp.Or(r.KeyName, r.Key, "server"),
+		t.add(fmt.Sprint(r.Sequence), r.Time.Local().Format(time.DateTime), who(r),
 			orDash(r.Remote), r.Action, orDash(short(r.Subject)), outcome)
 	}
 	return t
+}
+
+// who did it: a key; without one whoever asked from somewhere, or the server itself.
+func who(r rest.AuditRecord) string {
+	switch {
+	case r.Key != "":
+		return cmp.Or(r.KeyName, r.Key)
+	case r.Outcome == rest.AuditRecordOutcomeDenied:
+		return "unknown"
+	case r.Action == "join-host":
+		return "host"
+	}
+	return "server"
 }
 
 func newAuditVerifyCommand(a *app) *cobra.Command {
