@@ -119,6 +119,23 @@ func TestHalfOpenFlowsGiveWayToLaterOnes(t *testing.T) {
 	}
 }
 
+// TestPlacesOfNobodyComeFirst: also where the ticks begin anew, after 52 days, no flow
+// gives way while there is room.
+func TestPlacesOfNobodyComeFirst(t *testing.T) {
+	w := newOrdinary(t)
+	const start, some = 1000, 600
+	w.sleep(time.Duration(1<<52) - 10*time.Second - w.now)
+	for port := range uint16(some) {
+		if port%100 == 0 {
+			w.sleep(2 * time.Second)
+		}
+		w.sends(ip4(guest, stranger, protoUDP, udp(start+port, 9)), gabion.PassEgressOpen)
+	}
+	for port := range uint16(some) {
+		w.gets(ip4(stranger, guest, protoUDP, udp(9, start+port)), gabion.PassFlow)
+	}
+}
+
 // isSettled tells whether the guest's table has the flow.
 func (w *programs) isSettled(key bpfFlowKey) bool {
 	w.Helper()

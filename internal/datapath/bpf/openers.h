@@ -14,7 +14,7 @@
 
 #define GOLDEN 0x9e3779b97f4a7c15ULL /* 2^64 by the golden ratio */
 #define ONES   0x0001000100010001ULL
-#define LONG   (1U << 31) /* ticks */
+#define NOBODY 36 /* a bit above all ticks and places */
 
 /* Where a flow has its place, if it has one. */
 struct place_of {
@@ -103,15 +103,15 @@ static __always_inline bool load_opener(struct packet *p, struct place_of place)
 }
 
 /*
- * The place used least lately: nobody's was used long ago. Without branches, which
- * nobody could predict. Another CPU may have read the clock a little later than we.
+ * Nobody's place, or else the one used least lately. Without branches, which nobody
+ * could predict. Another CPU may have read the clock a little later than we.
  */
 static __always_inline __u32 least_of(const struct openers *set, __u32 now)
 {
 	__s64 least = 0;
 
 	for (int i = 0; i < OPENERS_PER_SET; i++) {
-		__s64 unused = (__u64)(__u32)(now + SECOND - set->used[i]) << 3 | i;
+		__s64 unused = (__u64)!set->tags[i] << NOBODY | (__u64)(__u32)(now + SECOND - set->used[i]) << 3 | i;
 
 		least += (unused - least) & ~(unused - least) >> 63;
 	}
@@ -147,10 +147,8 @@ static __always_inline void remove_opener(struct packet *p, struct place_of plac
 		return;
 	bpf_spin_lock(&place.set->lock);
 	i = index_of(place.set, place.tag, &p->key);
-	if (i < OPENERS_PER_SET) {
+	if (i < OPENERS_PER_SET)
 		place.set->tags[i] = 0;
-		place.set->used[i] = p->now - LONG;
-	}
 	bpf_spin_unlock(&place.set->lock);
 }
 
