@@ -18,13 +18,14 @@ export function usePages<Page extends { total: number }, Row>(
 ): Pages<Row> {
   const [[first, last], setWindow] = useState<[number, number]>([0, 0]);
   const begin = Math.floor(first / size);
-  const numbers = Array.from({ length: Math.floor(last / size) - begin + 1 }, (_, i) => begin + i);
+  const inSight = Array.from({ length: Math.floor(last / size) - begin + 1 }, (_, i) => begin + i);
+  const numbers = [...new Set([0, ...inSight])]; // the first page knows how many there are, wherever one jumps to
   const answers = useQueries({
     queries: numbers.map((n) => ({ ...page(n * size, size), placeholderData: (old: Page | undefined) => old })),
   });
   const onWindow = useCallback((first: number, last: number) => setWindow([first, last]), []);
   const row = (index: number): Row | undefined => {
-    const answer = answers[Math.floor(index / size) - begin];
+    const answer = answers[numbers.indexOf(Math.floor(index / size))];
     return answer?.data && !answer.isPlaceholderData ? rows(answer.data)[index % size] : undefined;
   };
   const known = answers.find((a) => a.data);
