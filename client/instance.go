@@ -53,3 +53,18 @@ func (c *Client) Detach(ctx context.Context, instance, group string) (rest.Opera
 	request := rest.MembershipRequest{Instance: rest.Identified{ID: instance}}
 	return decode[rest.Operation](c.rest.DetachInstanceFromSecurityGroup(ctx, group, request))
 }
+
+// RebootInstance marks an instance without a host as running.
+func (c *Client) RebootInstance(ctx context.Context, id string) (rest.Operation, error) {
+	return decode[rest.Operation](c.rest.RebootInstance(ctx, id))
+}
+
+// ProtectInstance protects an instance from being deleted.
+func (c *Client) ProtectInstance(ctx context.Context, id string) (rest.Operation, error) {
+	return decode[rest.Operation](c.rest.AddInstanceProtection(ctx, id))
+}
+
+// UnprotectInstance lets an instance be deleted again.
+func (c *Client) UnprotectInstance(ctx context.Context, id string) (rest.Operation, error) {
+	return decode[rest.Operation](c.rest.RemoveInstanceProtection(ctx, id))
+}

@@ -113,6 +113,11 @@ func TestChangingCommands(t *testing.T) {
 			result{0, "instance gw created in web; enforced\n", ""},
 		},
 		{
+			"an instance that has moved", strings.Fields("instance update web1 --host hv2 --interface vnet3 --mac 52:54:00:12:34:56 --ip 192.0.2.21"),
+			[]string{`PUT /instance/1a000000-0000-4000-8000-000000000000 {"host":"hv2","interfaces":[{"ipv4":["192.0.2.21"],"mac":"52:54:00:12:34:56","name":"vnet3"}]}`},
+			result{0, "instance web1 changed; enforced\n", ""},
+		},
+		{
 			"no host any more",
 			[]string{"host", "delete", "hv2"},
 			[]string{"DELETE /host/hv2"},

@@ -16,11 +16,15 @@ func newInstanceCommand(a *app) *cobra.Command {
 		a.reads(newInstanceListCommand(a)),
 		a.reads(a.completes(newInstanceShowCommand(a), instanceNames)),
 		a.changes(newInstanceCreateCommand(a)),
+		a.changes(a.completes(newInstanceUpdateCommand(a), instanceNames)),
 		a.changes(a.completes(newInstanceDeleteCommand(a), instanceNames)),
 		a.changes(a.completes(newAttachCommand(a), instanceNames, groupNames)),
 		a.changes(a.completes(newDetachCommand(a), instanceNames, groupNames)),
 		a.changes(a.completes(newStartCommand(a), instanceNames)),
 		a.changes(a.completes(newStopCommand(a), instanceNames)),
+		a.changes(a.completes(newRebootCommand(a), instanceNames)),
+		a.changes(a.completes(newProtectCommand(a), instanceNames)),
+		a.changes(a.completes(newUnprotectCommand(a), instanceNames)),
 	)
 }
 
@@ -132,36 +136,6 @@ func newInstanceDeleteCommand(a *app) *cobra.Command {
 			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
 				operation, err := c.DeleteInstance(ctx, i.ID)
 				return change{operation: operation, done: fmt.Sprintf("instance %s deleted", i.Name), policy: true}, err
-			})
-		},
-	}
-}
-
-func newStartCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "start INSTANCE",
-		Short:   "Mark an instance without a host as running",
-		Example: "  gabion instance start vm",
-		Args:    arguments("INSTANCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
-				operation, err := c.StartInstance(ctx, i.ID)
-				return change{operation: operation, done: fmt.Sprintf("instance %s is running", i.Name)}, err
-			})
-		},
-	}
-}
-
-func newStopCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "stop INSTANCE",
-		Short:   "Mark an instance without a host as stopped",
-		Example: "  gabion instance stop vm",
-		Args:    arguments("INSTANCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeInstance(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
-				operation, err := c.StopInstance(ctx, i.ID)
-				return change{operation: operation, done: fmt.Sprintf("instance %s is stopped", i.Name)}, err
 			})
 		},
 	}

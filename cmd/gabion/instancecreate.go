@@ -41,18 +41,23 @@ first of each belong together, then the second, and so on.`,
 		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.createInstance(cmd.Context(), args[0], flags) },
 	}
-	f := cmd.Flags()
-	f.SortFlags = false
-	f.StringVar(&flags.host, "host", "", "`HOST` hypervisor that it runs on")
-	f.StringArrayVar(&flags.interfaces, "interface", nil, "`NAME` of an interface on that host, such as vnet0")
-	f.StringArrayVar(&flags.macs, "mac", nil, "`ADDRESS` Ethernet address of that interface")
-	f.StringArrayVar(&flags.addresses, "ip", nil, "`ADDRESSES` of that interface, IPv4 and IPv6, separated by commas")
-	f.BoolVar(&flags.managed, "managed", false, "the agent makes the interfaces (taps): they are filtered before their first frame")
-	f.StringSliceVar(&flags.groups, "group", nil, "`GROUP` that it belongs to; repeat for several; without it the primary group")
-	f.StringToStringVar(&flags.labels, "label", nil, "`KEY=VALUE` to find it by; repeat for several")
+	flags.place(cmd)
+	cmd.Flags().StringSliceVar(&flags.groups, "group", nil, "`GROUP` that it belongs to; repeat for several; without it the primary group")
 	a.completesFlag(cmd, "group", groupNames)
 	a.completesFlag(cmd, "host", hostNames)
 	return cmd
+}
+
+// place makes flags of where an instance is, and how it is found.
+func (f *instanceFlags) place(c *cobra.Command) {
+	set := c.Flags()
+	set.SortFlags = false
+	set.StringVar(&f.host, "host", "", "`HOST` hypervisor that it runs on")
+	set.StringArrayVar(&f.interfaces, "interface", nil, "`NAME` of an interface on that host, such as vnet0")
+	set.StringArrayVar(&f.macs, "mac", nil, "`ADDRESS` Ethernet address of that interface")
+	set.StringArrayVar(&f.addresses, "ip", nil, "`ADDRESSES` of that interface, IPv4 and IPv6, separated by commas")
+	set.BoolVar(&f.managed, "managed", false, "the agent makes the interfaces (taps): they are filtered before their first frame")
+	set.StringToStringVar(&f.labels, "label", nil, "`KEY=VALUE` to find it by; repeat for several")
 }
 
 func (a *app) createInstance(ctx context.Context, name string, flags *instanceFlags) error {

@@ -113,6 +113,7 @@ func world() map[string]string {
 		"GET /instance/" + webID: instance,
 		"POST /instance":         success,
 		"DELETE /instance/1a000000-0000-4000-8000-000000000000":    success,
+		"PUT /instance/1a000000-0000-4000-8000-000000000000":       success,
 		"PUT /instance/1a000000-0000-4000-8000-000000000000:start": success,
 		"PUT /instance/1a000000-0000-4000-8000-000000000000:stop":  success,
 		"GET /host": `{"hosts":[{"name":"hv1","state":"online","created-at":"2026-01-01T00:00:00Z","revision":42,"last-seen":"2026-03-01T11:59:57Z","version":"v1","instances":3},
