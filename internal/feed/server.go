@@ -103,6 +103,8 @@ func NewServer(store Store, authority Authority, log *slog.Logger) *Server {
 		authority: authority,
 		log:       log,
 		tracker:   newTracker(),
+		stopwatch: newStopwatch(),
+		receipts:  map[string]receipt{},
 		sessions:  map[string]*session{},
 		changed:   make(chan struct{}),
 
