@@ -73,6 +73,10 @@ func newRun(number int) (*run, error) {
 		return nil, err
 	}
 	r := &run{number: number, lock: lock}
+	// A run that crashed here may have been removed from within another network namespace.
+	if err := r.removeLinks(); err != nil {
+		return nil, errors.Join(err, r.remove())
+	}
 	r.dir = filepath.Join(os.TempDir(), r.name("files"))
 	// The path is on record before the directory is there, never the other way round.
 	if err := os.WriteFile(filepath.Join(recordDir(number), "dir"), []byte(r.dir), 0o644); err != nil {
