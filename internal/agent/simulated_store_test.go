@@ -93,6 +93,9 @@ func newHistory(hosts []string) *history {
 		hosts: hosts, now: noObjects(), revision: 1, base: 1,
 		statuses: map[string]gabion.HostStatus{}, grown: make(chan struct{}),
 	}
+	for _, host := range hosts {
+		h.statuses[host] = gabion.HostStatus{Host: host} // all have joined
+	}
 	h.begin()
 	return h
 }

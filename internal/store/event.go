@@ -13,7 +13,7 @@ import (
 // an event tells has an event too: whoever waits for it sees it pass.
 type Event struct {
 	Change    policy.Change
-	Statuses  []gabion.HostStatus
+	Statuses  []gabion.HostStatus // of a snapshot also one without a revision for every host, before its own
 	GoneHosts []string
 	// Lost says that history is no longer complete from here: take a snapshot
 	// and watch from there. It is the last event of its watch.

@@ -140,3 +140,22 @@ func TestInstanceNeedsAHostThatJoined(t *testing.T) {
 		t.Errorf("%d times deleted, %d times created", deleted, created)
 	}
 }
+
+// Who takes a snapshot hears of every host, also of one that never said anything:
+// nobody knows what it enforces.
+func TestSnapshotHasEveryHost(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.host("hv1")
+	w.host("hv2")
+	must(t, w.SaveStatus(t.Context(), gabion.HostStatus{Host: "hv2", Revision: 5}))
+	e, err := w.Snapshot(t.Context())
+	must(t, err)
+	newest := map[string]int64{}
+	for _, s := range e.Statuses {
+		newest[s.Host] = s.Revision
+	}
+	if diff := cmp.Diff(map[string]int64{"hv1": 0, "hv2": 5}, newest); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

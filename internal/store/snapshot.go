@@ -6,6 +6,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/gabion/gabion"
 )
 
 // snapshotTries bounds how often a snapshot begins anew because compaction took
@@ -31,6 +33,13 @@ func (s *Store) snapshot(ctx context.Context) (Event, error) {
 		prefixes = append(prefixes, orgKey(org, "group", ""), orgKey(org, "rule", ""), orgKey(org, "instance", ""))
 	})
 	if err != nil {
+		return Event{}, err
+	}
+	// A host that never said anything, or not in this line of history, counts, too: nobody
+	// knows what it enforces.
+	if _, err := s.scan(ctx, hostPrefix, revision, func(kv *mvccpb.KeyValue) {
+		e.Statuses = append(e.Statuses, gabion.HostStatus{Host: placeOf(kv.Key).rest})
+	}); err != nil {
 		return Event{}, err
 	}
 	for _, prefix := range append(prefixes, statusPrefix) {
