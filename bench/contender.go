@@ -40,6 +40,7 @@ var contenders = []contender{
 	{unfilteredName, false, func(*scene, int) (func() error, error) { return func() error { return nil }, nil }},
 	{"empty-tcx", false, emptyPrograms},
 	{"gabion", true, gabionPolicy},
+	{"uncounted", true, uncounted},
 	{"iptables", true, netfilter(plainChain)},
 	{"ipset", true, netfilter(ipset)},
 	{"nftables", true, netfilter(nftables)},

@@ -27,11 +27,21 @@ func gabionPolicy(s *scene, rules int) (tearDown func() error, err error) {
 	return s.enforce(s.view(rules), s.sender.Interface, s.receiver.Interface)
 }
 
+// uncounted is the same without counters and events.
+func uncounted(s *scene, rules int) (tearDown func() error, err error) {
+	return s.enforceBy(datapath.Config{Uncounted: true}, s.view(rules), s.sender.Interface, s.receiver.Interface)
+}
+
 // enforce has the host enforce a view at those of its interfaces.
 func (s *scene) enforce(view *policy.View, names ...string) (tearDown func() error, err error) {
+	return s.enforceBy(datapath.Config{}, view, names...)
+}
+
+func (s *scene) enforceBy(config datapath.Config, view *policy.View, names ...string) (tearDown func() error, err error) {
+	config.Dir, config.Log = s.pins(), slog.New(slog.DiscardHandler)
 	var dp *datapath.Datapath
 	err = s.host.Namespace().Do(func() (err error) {
-		if dp, err = datapath.Open(datapath.Config{Dir: s.pins(), Log: slog.New(slog.DiscardHandler)}); err != nil {
+		if dp, err = datapath.Open(config); err != nil {
 			return err
 		}
 		links, err := interfaces(names...)

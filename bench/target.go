@@ -41,6 +41,10 @@ var targets = []target{
 	{"packets of no flow by a plain chain of iptables, 1,000 rules", ratio("frames/new/gabion/1000-rules", "frames/new/iptables/1000-rules"), true, 6, "×"},
 	{"packets of no flow by a plain chain of nftables, 1,000 rules", ratio("frames/new/gabion/1000-rules", "frames/new/nftables/1000-rules"), true, 6, "×"},
 
+	{"established by the same without counters and events", ratio("frames/established/gabion/1-rules", "frames/established/uncounted/1-rules"), true, 0.95, "×"},
+	{"new flows by the same without counters and events", ratio("frames/new/gabion/1-rules", "frames/new/uncounted/1-rules"), true, 0.95, "×"},
+	{"mix by the same without counters and events", ratio("frames/mix/gabion/1-rules", "frames/mix/uncounted/1-rules"), true, 0.95, "×"},
+
 	{"TCP stream with offloads, each end on a core", ofUnfiltered("stream-apart/gabion/1-rules"), true, 0.95, "of unfiltered"},
 	{"TCP stream with offloads, all on one core", ofUnfiltered("stream/gabion/1-rules"), true, 0.95, "of unfiltered"},
 	{"full flow table of 65,536, by the map's account", value("memory/65,536 flows"), false, 12, "MB"},

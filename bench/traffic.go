@@ -39,7 +39,7 @@ const (
 // A plain chain of 10,000 would take minutes.
 var (
 	frameRules = map[string][]int{
-		unfilteredName: {0}, "empty-tcx": {0}, "gabion": {1, 1_000, 10_000},
+		unfilteredName: {0}, "empty-tcx": {0}, "gabion": {1, 1_000, 10_000}, "uncounted": {1},
 		"iptables": {1, 1_000}, "ipset": {1, 1_000}, "nftables": {1, 1_000},
 	}
 	connectionRules = map[string][]int{
