@@ -29,6 +29,7 @@ func checkPlain(name string, text []byte) error {
 			depth++
 		case token.SequenceEndType, token.MappingEndType:
 			depth--
+		default: // the others neither open nor close anything
 		}
 		if depth > maxNesting || isEntry(t) && t.Position.Column > 4*maxNesting {
 			return fmt.Errorf("%s, line %d: lists and mappings are more than %d deep; write it flatter", name, t.Position.Line, maxNesting)
