@@ -26,7 +26,7 @@ func (b *bridges) spare(v *policy.View, links map[string]hypervisor.Link) {
 		return
 	}
 	for index := range ours {
-		if err := b.host.SpareBridge(index); err != nil {
+		if err := unlessGone(b.host.SpareBridge(index)); err != nil {
 			b.log.Warn("instances' frames may pass through the host's packet filter", "error", err)
 		}
 	}

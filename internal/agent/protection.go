@@ -47,7 +47,7 @@ func (p *protection) secure(v *policy.View, links map[string]hypervisor.Link) er
 	var errs []error
 	now := newPorts(v, links)
 	for _, port := range now.own {
-		errs = append(errs, p.admit(port, now))
+		errs = append(errs, unlessGone(p.admit(port, now)))
 	}
 	return errors.Join(append(errs, p.fasten(now))...)
 }
@@ -136,8 +136,8 @@ func (p *protection) report(v *policy.View, links map[string]hypervisor.Link) (f
 			continue
 		}
 		filtered, err := p.host.IsFiltered(l)
-		errs = append(errs, err)
-		if !filtered {
+		errs = append(errs, unlessGone(err))
+		if !filtered && !hypervisor.IsGone(err) {
 			report.UnprotectedPorts = append(report.UnprotectedPorts, l.Name)
 		}
 	}

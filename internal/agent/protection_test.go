@@ -137,6 +137,22 @@ func TestPortWithoutFilterIsDismissed(t *testing.T) {
 	}
 }
 
+// An interface that goes away while we look is nobody's problem.
+func TestPortThatGoesAwayIsNoProblem(t *testing.T) {
+	h := newHost()
+	h.bare = true
+	h.links = hypervisorLinks(func(*hypervisor.Link) {})
+	h.gone = []string{"tap1", "vnet3"}
+	report, err := agent.Protect(h, agent.ProtectionConfig{}, view(5, one(false)), h.now())
+	if err != nil {
+		t.Error(err)
+	}
+	expect(t, h)
+	if diff := cmp.Diff([]string{"ext0"}, report.UnprotectedPorts); diff != "" {
+		t.Errorf("unprotected: %s", diff)
+	}
+}
+
 // What an audit finds is repaired, and told in the host's status.
 func TestDriftIsRepairedAndTold(t *testing.T) {
 	b := start(t, t.TempDir())

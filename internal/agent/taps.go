@@ -83,7 +83,7 @@ func (t taps) release(v *policy.View, links map[string]hypervisor.Link) error {
 	var errs []error
 	for _, l := range links {
 		if wanted[l.Managed] && l.Name != l.Managed {
-			errs = append(errs, t.releaseOne(l))
+			errs = append(errs, unlessGone(t.releaseOne(l)))
 		}
 	}
 	return errors.Join(errs...)
@@ -111,6 +111,15 @@ func (t taps) remove(v *policy.View, links map[string]hypervisor.Link) error {
 		errs = append(errs, t.host.RemoveTap(l))
 	}
 	return errors.Join(errs...)
+}
+
+// unlessGone is no error where an interface went away before we came to it. Nothing is
+// left to do for it, and the kernel will tell.
+func unlessGone(err error) error {
+	if hypervisor.IsGone(err) {
+		return nil
+	}
+	return err
 }
 
 // managed are the names of the interfaces that the policy leaves to the agent.

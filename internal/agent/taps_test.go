@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/gabion/gabion/internal/agent"
 	"github.com/gabion/gabion/internal/datapath"
@@ -25,6 +26,7 @@ type host struct {
 	refuses error    // what CreateTap answers
 	bare    bool     // nothing is filtered
 	foreign []string // names of interfaces that nothing filters
+	gone    []string // names of interfaces that went away after they were listed
 
 	belt     *hypervisor.Belt // nil: loose
 	beltless error            // what FastenBelt answers
@@ -58,7 +60,17 @@ func (h *host) CreateTap(name string) (int, error) {
 func (h *host) IsFiltered(l hypervisor.Link) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.find(l.Name); err != nil {
+		return false, err
+	}
 	return !h.bare && !slices.Contains(h.foreign, l.Name), nil
+}
+
+func (h *host) find(name string) error {
+	if slices.Contains(h.gone, name) {
+		return fmt.Errorf("find %s: %w", name, unix.ENODEV)
+	}
+	return nil
 }
 
 func (h *host) ReleaseTap(l hypervisor.Link) error {
@@ -199,6 +211,17 @@ func TestTapIsReleasedOnlyIfItIsFilteredItself(t *testing.T) {
 	b.answer <- bad
 	b.expectAck(t, 5, "left out")
 	expect(t, b.host, "create tap1", "release tap1")
+}
+
+func TestTapThatGoesAwayBeforeItsReleaseIsNoProblem(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.host.gone = []string{"gabion0"}
+	b.Links(b.host.now())
+	b.Replace("e", view(5, one(true)))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	expect(t, b.host, "create tap1")
 }
 
 func TestTapOfSomebodyElseIsUsedAndNeverRemoved(t *testing.T) {

@@ -3,8 +3,6 @@ package hypervisor
 import (
 	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
 )
 
 // admitted is the group of interfaces that an admitted one is in: "gb". A device
@@ -28,7 +26,7 @@ func (h *Hypervisor) Admit(l Link) error {
 
 // Dismiss takes back what Admit did; it is no error if the interface is gone.
 func (h *Hypervisor) Dismiss(l Link) error {
-	if err := h.setGroup(l, 0); err != nil && !errors.Is(err, unix.ENODEV) {
+	if err := h.setGroup(l, 0); err != nil && !IsGone(err) {
 		return fmt.Errorf("dismiss interface %s: %w", l.Name, err)
 	}
 	return nil

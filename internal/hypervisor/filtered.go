@@ -1,11 +1,17 @@
 package hypervisor
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
+
+// IsGone tells whether it is because the interface went away that it could not be
+// looked at or changed.
+func IsGone(err error) bool { return errors.Is(err, unix.ENODEV) }
 
 // IsFiltered tells whether some program sees all that the interface sends and all
 // that it gets.

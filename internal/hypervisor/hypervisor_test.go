@@ -213,6 +213,38 @@ func TestTap(t *testing.T) {
 	}
 }
 
+// Whatever is done with an interface that went away says so, and nothing else does.
+func TestGoneInterface(t *testing.T) {
+	h := open(t)
+	v0 := veth("v0")
+	add(t, v0)
+	l := links(t, h)["v0"]
+	_, here := h.IsFiltered(l)
+	for what, err := range map[string]error{"look": here, "admit": h.Admit(l), "dismiss": h.Dismiss(l)} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := h.GiveVLAN(l, 7); err == nil || hypervisor.IsGone(err) {
+		t.Errorf("VLAN for an interface of no bridge: %v", err)
+	}
+	if err := netlink.LinkDel(v0); err != nil {
+		t.Fatal(err)
+	}
+	l.Managed = "tap7"
+	_, gone := h.IsFiltered(l)
+	for what, err := range map[string]error{
+		"look": gone, "admit": h.Admit(l), "VLAN": h.GiveVLAN(l, 7), "release": h.ReleaseTap(l), "spare": h.SpareBridge(l.Index),
+	} {
+		if !hypervisor.IsGone(err) {
+			t.Errorf("%s: %v, which does not say that it is gone", what, err)
+		}
+	}
+	if err := h.Dismiss(l); err != nil {
+		t.Errorf("dismiss: %v", err)
+	}
+}
+
 func TestTapsOfOneNameStayApart(t *testing.T) {
 	h := open(t)
 	add(t, veth("tap7"))

@@ -68,7 +68,7 @@ func (h *Hypervisor) ReleaseTap(l Link) error {
 // RemoveTap removes a tap that CreateTap made; it is no error if it is gone.
 func (h *Hypervisor) RemoveTap(l Link) error {
 	err := h.routes.LinkDel(byIndex(l.Index))
-	if err != nil && !errors.Is(err, unix.ENODEV) {
+	if err != nil && !IsGone(err) {
 		return fmt.Errorf("remove tap %s: %w", l.Managed, err)
 	}
 	return nil
