@@ -21,24 +21,24 @@ const share = 500
 
 // Audit looks whether what is in force is still what Apply left there, and says what
 // is not, each in a few words. Pins it restores; the rest it takes note of, and the
-// next Apply repairs it. Which interfaces are filtered it looks at each time, and
-// whether a map was emptied; single entries of large maps more rarely.
+// next Apply repairs it. What an Apply has repaired before that it says, too. Which
+// interfaces are filtered it looks at each time, and whether a map was emptied; single
+// entries of large maps more rarely.
 func (d *Datapath) Audit() (drift []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	drift, d.repaired = d.repaired, nil
 	if d.actual == nil {
-		return nil, nil // the next Apply reads everything
+		return drift, nil // the next Apply reads everything
 	}
-	pins, err := d.auditPins()
-	if err != nil {
-		return pins, err
+	for _, look := range []func() ([]string, error){d.auditPins, d.links.audit, d.auditMaps} {
+		found, err := look()
+		drift = append(drift, found...)
+		if err != nil {
+			return drift, err
+		}
 	}
-	links, err := d.links.audit()
-	if err != nil {
-		return append(pins, links...), err
-	}
-	maps, err := d.auditMaps()
-	return append(append(pins, links...), maps...), err
+	return drift, nil
 }
 
 // auditPins restores the pins of maps that somebody else removed.
@@ -120,7 +120,7 @@ func (l *links) audit() (drift []string, err error) {
 	return drift, nil
 }
 
-// auditOne puts back what can be put back without detaching.
+// auditOne puts back what can be put back without attaching anew.
 func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.Program, pinned bool) (drift string, err error) {
 	info, err := held.Info()
 	if err != nil {
@@ -130,16 +130,20 @@ func (l *links) auditOne(pin string, held link.Link, programs map[string]*ebpf.P
 	detached := info.TCX() == nil || info.TCX().Ifindex == 0
 	switch {
 	case detached && interfaceExists(index):
-		return "interface " + index + " had no " + hook, nil
+		return lacked(index, hook), l.drop(pin)
 	case detached:
 		return "", nil // it went with its interface
 	case info.Program != l.ids[hook]:
 		return "interface " + index + " had another program as " + hook, held.Update(programs[hook])
 	case !pinned:
-		return "pin of link " + pin + " removed", l.repin(pin)
+		return unpinned(pin), l.repin(pin)
 	}
 	return "", nil
 }
+
+func lacked(index, hook string) string { return "interface " + index + " had no " + hook }
+
+func unpinned(pin string) string { return "pin of link " + pin + " removed" }
 
 // programs are ours by the name of their hook. Their numbers are asked for once.
 func (l *links) programs() (map[string]*ebpf.Program, error) {

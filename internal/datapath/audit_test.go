@@ -76,6 +76,51 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 	}
 }
 
+// What Apply puts right by itself, since it comes before the audit, is told nonetheless,
+// and once.
+func TestDriftThatApplyRepairsIsTold(t *testing.T) {
+	view := oneRule(gabion.Rule{})
+	view.Members["m"] = &policy.Member{
+		Instance: "m", Organization: "org-a", Groups: []string{"group-0"},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")},
+	}
+	for _, name := range []string{"filter detached", "pin of a link removed"} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			links := map[string]int{"tap0": addInterface(t, "tap0")}
+			h.apply(t, view, links)
+			expectUndisturbed(t, h)
+			tampering[name].with(t, h)
+			h.apply(t, view, links)
+			expectTold(t, h, tampering[name].says)
+			expectUndisturbed(t, h)
+		})
+	}
+	t.Run("members flushed, and one of them leaves", func(t *testing.T) {
+		h := newHost(t)
+		links := map[string]int{"tap0": addInterface(t, "tap0")}
+		withMember := oneRule(gabion.Rule{Peer: gabion.Peer{Group: "group-0"}})
+		withMember.Members = view.Members
+		h.apply(t, withMember, links)
+		expectUndisturbed(t, h)
+		flush(t, pinOf(h, "members4"))
+		without := oneRule(gabion.Rule{Peer: gabion.Peer{Group: "group-0"}})
+		if err := h.Apply(t.Context(), without, links); err == nil {
+			t.Fatal("what is not there was removed")
+		}
+		h.apply(t, without, links)
+		expectTold(t, h, "maps lacked")
+		expectUndisturbed(t, h)
+	})
+}
+
+func expectTold(t *testing.T, h *host, says string) {
+	t.Helper()
+	if drift, err := h.Audit(); err != nil || len(drift) != 1 || !strings.Contains(drift[0], says) {
+		t.Errorf("the next audit says %q, %v; want %q", drift, err, says)
+	}
+}
+
 // expectUndisturbed audits, all maps included.
 func expectUndisturbed(t *testing.T, h *host) {
 	t.Helper()

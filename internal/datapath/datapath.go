@@ -47,6 +47,7 @@ type Datapath struct {
 	register *register
 	actual   *Tables   // nil: not known, to be read
 	nextRead time.Time // when Audit reads them again
+	repaired []string  // what Apply found changed by somebody else; for the next Audit to tell
 }
 
 // PartialError reports what a policy that is in force otherwise leaves out. NICs and
@@ -100,7 +101,9 @@ func (d *Datapath) attach(v *policy.View, links map[string]int) (attached map[st
 			if !exists {
 				continue
 			}
-			switch err := d.links.ensure(ifindex); {
+			repaired, err := d.links.ensure(ifindex)
+			d.repaired = append(d.repaired, repaired...)
+			switch {
 			case err == nil:
 				attached[name] = ifindex
 			case !errors.Is(err, errNoInterface):
@@ -128,6 +131,9 @@ func (d *Datapath) write(v *policy.View, links map[string]int) (refused []error,
 		p.narrowed = slices.Sorted(maps.Keys(desired.Slots))
 	}
 	if err := d.commit(p); err != nil {
+		if errors.Is(err, ebpf.ErrKeyNotExist) { // somebody else took what was to be removed
+			d.repaired = append(d.repaired, "maps lacked entries")
+		}
 		d.actual = nil
 		return nil, err
 	}

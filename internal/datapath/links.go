@@ -77,22 +77,28 @@ func (l *links) adopt(pin string) error {
 
 func (l *links) path(pin string) string { return filepath.Join(l.dir, pin) }
 
-// ensure attaches the programs to an interface where they are not yet.
-func (l *links) ensure(ifindex int) error {
+// ensure attaches the programs to an interface where they are not yet, and says what
+// somebody else had taken away. An interface that was made anew with the number of
+// one that was there just now counts as such, too.
+func (l *links) ensure(ifindex int) (repaired []string, err error) {
+	index := strconv.Itoa(ifindex)
 	for _, h := range l.hooks {
-		pin := strconv.Itoa(ifindex) + "-" + h.name
-		var err error
+		pin := index + "-" + h.name
+		_, held := l.held[pin]
 		switch {
 		case !l.isAttached(pin, ifindex):
-			err = l.attach(pin, h, ifindex)
+			if err = l.attach(pin, h, ifindex); held && err == nil {
+				repaired = append(repaired, lacked(index, h.name))
+			}
 		case !exists(l.path(pin)):
+			repaired = append(repaired, unpinned(pin))
 			err = l.repin(pin)
 		}
 		if err != nil {
-			return err
+			return repaired, err
 		}
 	}
-	return nil
+	return repaired, nil
 }
 
 // isAttached tells whether we hold a link that is on the interface. That of an
