@@ -56,16 +56,12 @@ func ValidateDescription(field, text string) error {
 	return validateText(field, text)
 }
 
-// unsaid are characters that nobody sees and that turn around or break what stands
-// beside them: text would look like other text.
-var unsaid = &unicode.RangeTable{R16: []unicode.Range16{{0x2028, 0x202e, 1}, {0x2066, 0x2069, 1}}}
-
 func validateText(field, text string) error {
 	if !utf8.ValidString(text) {
 		return Invalid(field, "is not valid UTF-8; encode it as UTF-8")
 	}
 	for _, r := range text {
-		if unicode.IsControl(r) || unicode.Is(unsaid, r) {
+		if unicode.IsControl(r) {
 			return Invalid(field, "has the control character %U; remove it", r)
 		}
 	}

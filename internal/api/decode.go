@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/gabion/gabion"
@@ -80,6 +81,11 @@ func (c checker) object(path string, shape reflect.Type, depth int) error {
 			return gabion.Invalid(field, "is given twice; give it once")
 		}
 		seen[name] = true
+		if shape != nil && shape.Kind() == reflect.Map {
+			if err := checkText(path, name, shape); err != nil {
+				return err
+			}
+		}
 		inner, err := c.field(field, name, shape)
 		if err != nil {
 			return err
@@ -169,9 +175,8 @@ func (c checker) value(path string, shape reflect.Type, depth int) error {
 		}
 		return c.list(path, shape, depth+1)
 	case string:
-		// The decoder puts this rune where an escape is half a surrogate pair.
-		if strings.ContainsRune(v, utf8.RuneError) {
-			return gabion.Invalid(path, "has a character that is not Unicode; remove it")
+		if err := checkText(path, v, shape); err != nil {
+			return err
 		}
 		if _, err := time.Parse(time.RFC3339, v); shape == timeType && err != nil {
 			return gabion.Invalid(path, "%q is not a time; write one like 2030-01-31T15:04:05Z", v)
@@ -179,6 +184,24 @@ func (c checker) value(path string, shape reflect.Type, depth int) error {
 	case nil:
 		if shape != nil && c.strict { // clients of the public API write null for what they leave out
 			return gabion.Invalid(path, "is null; give a value, or leave it out")
+		}
+	}
+	return nil
+}
+
+// misleading are characters that nobody sees and that turn around or break what
+// stands beside them: text would look like other text.
+var misleading = &unicode.RangeTable{R16: []unicode.Range16{{0x2028, 0x202e, 1}, {0x2066, 0x2069, 1}}}
+
+// checkText refuses what no text may have that is stored from now on. What is stored
+// is not held to it: names of before stay what they are.
+func checkText(path, text string, shape reflect.Type) error {
+	for _, r := range text {
+		switch {
+		case r == utf8.RuneError: // the decoder puts it where an escape is half a surrogate pair
+			return gabion.Invalid(path, "has a character that is not Unicode; remove it")
+		case shape != nil && unicode.Is(misleading, r):
+			return gabion.Invalid(path, "has the control character %U; remove it", r)
 		}
 	}
 	return nil

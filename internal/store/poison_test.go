@@ -83,3 +83,35 @@ func TestPoisonedInstanceDoesNotKeepTheOthersFromBeingObserved(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestNamesOfBeforeStayReadable holds that what new names may not have keeps no
+// object from being read that has it already.
+func TestNamesOfBeforeStayReadable(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	web := w.group("web")
+	vm := w.instance("vm", web)
+	raw, prefix := w.raw(), "gabion/o/"+w.org
+	for key, value := range map[string]string{
+		prefix + "/group/old":            `{"name": "old\u202eeman"}`,
+		prefix + "/rule/" + web + "/r":   `{"direction":"ingress","protocol":"tcp","network":"0.0.0.0/0","description":"\u2028"}`,
+		prefix + "/instance/" + vm:       `{"name":"vm\u2066","groups":["` + web + `"],"labels":{"\u202a":"\u202b"}}`,
+		prefix + "/group/unreadable":     `{"name": "\u0007"}`,
+		prefix + "/instance/unreadable":  `{"name": "", "groups":["` + web + `"]}`,
+		prefix + "/rule/" + web + "/bad": `{"direction":"ingress","protocol":"tcp","description":"no network"}`,
+	} {
+		_, err := raw.Put(ctx, key, value)
+		must(t, err)
+	}
+	all, err := w.Snapshot(ctx)
+	must(t, err)
+	if g, r, i := len(all.Change.Groups), len(all.Change.Rules), len(all.Change.Instances); g != 3 || r != 1 || i != 1 {
+		t.Errorf("the snapshot has %d groups, %d rules, %d instances", g, r, i)
+	}
+	if got := len(w.Poisoned()); got != 3 {
+		t.Errorf("%d are reported: %+v", got, w.Poisoned())
+	}
+	must(t, only(w.AttachGroup(ctx, w.org, vm, "old", false)))
+	must(t, only(w.DetachGroup(ctx, w.org, vm, "old", false)))
+}

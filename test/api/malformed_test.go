@@ -73,6 +73,8 @@ var malformations = []malformed{
 	{"POST", groups, `{"name":"` + long256 + `"}`, 400, "name: has 256 characters"},
 	{"POST", groups, `{"name":"a\nb"}`, 400, "name: has the control character U+000A"},
 	{"POST", groups, `{"name":"ok\u202egnp.exe"}`, 400, "name: has the control character U+202E"},
+	{"POST", "/instance", `{"name":"a","labels":{"k\u2066":"v"}}`, 400, "labels: has the control character U+2066"},
+	{"POST", "/instance", `{"name":"a","labels":{"k":"\u2066"}}`, 400, "labels.k: has the control character U+2066"},
 	{"POST", groups, `{"name":"a","description":"\u2028"}`, 400, "description: has the control character U+2028"},
 	{"POST", groups, `{"name":"a\u0000b"}`, 400, "name: has the control character U+0000"},
 	{"POST", groups, `{"name":"a","description":"` + long256 + `"}`, 400, "description: has 256 characters"},
