@@ -96,15 +96,17 @@ func (t *txn) refuseUsed(org, group, name string) error {
 		by, _, _ := strings.Cut(rest, "/")
 		groups = append(groups, groupKey(org, by))
 	}
-	var users []string
+	var users, remedies []string
 	if len(instances) > 0 {
 		users = append(users, "instances "+t.enumerate(instances))
+		remedies = append(remedies, "detach it")
 	}
 	if len(groups) > 0 {
 		users = append(users, "rules of security groups "+t.enumerate(slices.Compact(groups)))
+		remedies = append(remedies, "delete those rules")
 	}
-	return gabion.Conflict("security group %q is in use by %s: detach it and delete those rules first",
-		name, strings.Join(users, " and "))
+	return gabion.Conflict("security group %q is in use by %s: %s first",
+		name, strings.Join(users, " and "), strings.Join(remedies, " and "))
 }
 
 // enumerate names the objects at keys.
