@@ -46,15 +46,11 @@ func newAuditListCommand(a *app) *cobra.Command {
 		Example: "  gabion audit list --limit 20\n  gabion audit list -o json   # with what was before and after",
 		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
+			records := func(c *client.Client, ctx context.Context) ([]rest.AuditRecord, error) {
+				return c.AuditRecords(ctx, rest.ListAuditRecordsParams{Log: logName(installation), Limit: limit})
 			}
-			records, err := c.AuditRecords(cmd.Context(), rest.ListAuditRecordsParams{Log: logName(installation), Limit: limit})
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(records), auditTable(records, installation))
+			show := func(all []rest.AuditRecord) *table { return auditTable(all, installation) }
+			return lists(a, records, show)(cmd, nil)
 		},
 	}
 	logFlag(cmd, &installation)

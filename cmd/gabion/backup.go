@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,7 +64,7 @@ and sessions; API keys that were deleted since are back: delete them again.`,
 			if err != nil {
 				return err
 			}
-			a.say("restored to %s: what gabion %s backed up at %s; start the server", dataDir, m.Version, m.Created.Local().Format("2006-01-02 15:04:05"))
+			a.say("restored to %s: what gabion %s backed up at %s; start the server", dataDir, m.Version, m.Created.Local().Format(time.DateTime))
 			return nil
 		},
 	}
@@ -71,43 +73,29 @@ and sessions; API keys that were deleted since are back: delete them again.`,
 }
 
 func newRecoverKeyCommand(a *app) *cobra.Command {
-	var config server.Config
-	cmd := &cobra.Command{
-		Use:     "recover-key",
-		Short:   "Make an operator's key when all are lost, on a server's machine",
-		GroupID: groupRescue,
+	return a.onStore(&cobra.Command{
+		Use:   "recover-key",
+		Short: "Make an operator's key when all are lost, on a server's machine",
 		Long: `Make an operator's key when all are lost, and print it as a file to source.
 
 It takes nothing but a server's data directory, whether the server runs or not, and
 is told in the audit log of the first organization. From its next start on, the
 server writes the key into admin.env.`,
 		Example: "  gabion recover-key --data-dir /var/lib/gabion > operator.env",
-		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config.Log = a.log()
-			if err := needDataDir(config.DataDir); err != nil {
-				return err
-			}
-			key, err := server.RecoverKey(cmd.Context(), config)
-			if err != nil {
-				return err
-			}
-			a.say("# %s (admin,operator)", key.Name)
-			a.say("export EXOSCALE_API_KEY=%s", key.ID)
-			a.say("export EXOSCALE_API_SECRET=%s", key.Secret)
-			return nil
-		},
-	}
-	storeFlags(cmd.Flags(), &config)
-	return cmd
+	}, func(ctx context.Context, config server.Config) error {
+		key, err := server.RecoverKey(ctx, config)
+		if err != nil {
+			return err
+		}
+		a.sayKey(key.Name+" (admin,operator)", key.ID, key.Secret)
+		return nil
+	})
 }
 
 func newRenewEpochCommand(a *app) *cobra.Command {
-	var config server.Config
-	cmd := &cobra.Command{
-		Use:     "renew-epoch",
-		Short:   "Let hosts take an older policy, after an etcd cluster was restored",
-		GroupID: groupRescue,
+	return a.onStore(&cobra.Command{
+		Use:   "renew-epoch",
+		Short: "Let hosts take an older policy, after an etcd cluster was restored",
 		Long: `Let hosts take an older policy, after an etcd cluster of yours was restored.
 
 Hosts refuse to go back in a store's history, so a store that was restored has to
@@ -115,50 +103,47 @@ begin a new one. Call it once, after the cluster is restored and before the firs
 server starts on it. Join tokens and sessions of the backup are void then.
 gabion restore does all of that by itself.`,
 		Example: "  gabion renew-epoch --data-dir /var/lib/gabion --etcd-endpoints https://192.0.2.21:2379 --etcd-cacert /etc/gabion/etcd-ca.pem",
-		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config.Log = a.log()
-			if err := needDataDir(config.DataDir); err != nil {
-				return err
-			}
-			if err := server.RenewEpoch(cmd.Context(), config); err != nil {
-				return err
-			}
-			a.say("the store has begun a new epoch; start the servers")
-			return nil
-		},
-	}
-	storeFlags(cmd.Flags(), &config)
-	return cmd
+	}, func(ctx context.Context, config server.Config) error {
+		if err := server.RenewEpoch(ctx, config); err != nil {
+			return err
+		}
+		a.say("the store has begun a new epoch; start the servers")
+		return nil
+	})
 }
 
 func newDropAuthorityCommand(a *app) *cobra.Command {
-	var config server.Config
-	cmd := &cobra.Command{
-		Use:     "drop-authority",
-		Short:   "Give up the installation's authority, whose key was stolen",
-		GroupID: groupRescue,
+	return a.onStore(&cobra.Command{
+		Use:   "drop-authority",
+		Short: "Give up the installation's authority, whose key was stolen",
 		Long: `Give up the installation's authority, whose key may have been stolen.
 
 Stop the installation's servers first. The next one that starts makes a new
 authority; others need its ca.pem and ca.key. Every host has to join again: what it
 enforces stays meanwhile.`,
 		Example: "  runuser -u gabion -- gabion drop-authority --data-dir /var/lib/gabion",
-		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config.Log = a.log()
-			if err := needDataDir(config.DataDir); err != nil {
-				return err
-			}
-			if err := server.DropAuthority(cmd.Context(), config); err != nil {
-				return err
-			}
-			a.say("the authority is gone; start a server, which makes another, and let every host join again")
-			return nil
-		},
+	}, func(ctx context.Context, config server.Config) error {
+		if err := server.DropAuthority(ctx, config); err != nil {
+			return err
+		}
+		a.say("the authority is gone; start a server, which makes another, and let every host join again")
+		return nil
+	})
+}
+
+// onStore makes c a command that works on a server's store itself, not through its API.
+func (a *app) onStore(c *cobra.Command, do func(context.Context, server.Config) error) *cobra.Command {
+	var config server.Config
+	c.GroupID, c.Args = groupRescue, arguments()
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := needDataDir(config.DataDir); err != nil {
+			return err
+		}
+		config.Log = a.log()
+		return do(cmd.Context(), config)
 	}
-	storeFlags(cmd.Flags(), &config)
-	return cmd
+	storeFlags(c.Flags(), &config)
+	return c
 }
 
 func needDataDir(dir string) error {

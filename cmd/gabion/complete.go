@@ -42,9 +42,20 @@ func (a *app) propose(ctx context.Context, names candidates) ([]string, cobra.Sh
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
-func groupNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.Groups(ctx)
-	return collect(all, func(g rest.SecurityGroup) string { return g.Name }), err
+var (
+	groupNames        = proposals((*client.Client).Groups, func(g rest.SecurityGroup) string { return g.Name })
+	instanceNames     = proposals((*client.Client).Instances, func(i rest.Instance) string { return i.Name })
+	hostNames         = proposals((*client.Client).Hosts, func(h rest.Host) string { return h.Name })
+	keyNames          = proposals((*client.Client).Keys, func(k rest.APIKey) string { return k.Key })
+	organizationNames = proposals((*client.Client).Organizations, func(o rest.Organization) string { return o.Name })
+	templateNames     = proposals((*client.Client).TemplateRules, func(t rest.TemplateRule) string { return t.Name })
+)
+
+func proposals[T any](all ask[T], name func(T) string) candidates {
+	return func(ctx context.Context, c *client.Client) ([]string, error) {
+		list, err := all(c, ctx)
+		return collect(list, name), err
+	}
 }
 
 // rulesOf are the rules of a group by their short ids, with what they let pass.
@@ -57,31 +68,6 @@ func rulesOf(group string) candidates {
 		g, err := groups.find(all, group)
 		return collect(g.Rules, func(r rest.SecurityGroupRule) string { return short(r.ID) + "\t" + shown(describe(r)) }), err
 	}
-}
-
-func instanceNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.Instances(ctx)
-	return collect(all, func(i rest.Instance) string { return i.Name }), err
-}
-
-func hostNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.Hosts(ctx)
-	return collect(all, func(h rest.Host) string { return h.Name }), err
-}
-
-func keyNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.Keys(ctx)
-	return collect(all, func(k rest.APIKey) string { return k.Key }), err
-}
-
-func organizationNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.Organizations(ctx)
-	return collect(all, func(o rest.Organization) string { return o.Name }), err
-}
-
-func templateNames(ctx context.Context, c *client.Client) ([]string, error) {
-	all, err := c.TemplateRules(ctx)
-	return collect(all, func(t rest.TemplateRule) string { return t.Name }), err
 }
 
 func collect[T any](all []T, name func(T) string) []string {

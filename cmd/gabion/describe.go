@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,6 +86,8 @@ func names(references []rest.Reference) string {
 	return strings.Join(all, ", ")
 }
 
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
 // count says how many: no rules, 1 rule, 2 rules.
 func count(n int, noun string) string {
 	switch n {
@@ -94,6 +97,14 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// since says how long ago something was, or what there is to say if it never was.
+func (a *app) since(at *time.Time, never string) string {
+	if at == nil {
+		return never
+	}
+	return ago(a.now(), *at)
 }
 
 // ago says how long it is from then to now, in one unit.

@@ -91,7 +91,7 @@ func (a *app) flows(ctx context.Context, f *flowFlags) error {
 	c, err := a.client()
 	if f.instance != "" {
 		var i rest.Instance
-		c, i, err = a.instance(ctx, f.instance)
+		c, i, err = instances.named(ctx, a, f.instance)
 		id = i.ID
 	}
 	switch {
@@ -112,16 +112,9 @@ func (a *app) drops(ctx context.Context, c *client.Client, id string) error {
 	}
 	t := &table{header: []string{"INTERFACE", "REASON", "PACKETS", "LAST"}, empty: "Nothing was dropped."}
 	for _, d := range drops {
-		t.add(d.Interface, d.Reason, strconv.FormatInt(d.Packets, 10), a.sinceText(d.LastAt))
+		t.add(d.Interface, d.Reason, number(d.Packets), a.since(d.LastAt, "-"))
 	}
 	return a.print(orEmpty(drops), t)
-}
-
-func (a *app) sinceText(at *time.Time) string {
-	if at == nil {
-		return "-"
-	}
-	return ago(a.now(), *at)
 }
 
 func (a *app) openFlows(ctx context.Context, c *client.Client, id string) error {

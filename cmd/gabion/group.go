@@ -32,17 +32,7 @@ func newGroupListCommand(a *app) *cobra.Command {
 		Short:   "List groups",
 		Example: "  gabion group list\n  gabion group list -o json | jq -r '.[].name'",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Groups(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), groupTable(all))
-		},
+		RunE:    lists(a, (*client.Client).Groups, groupTable),
 	}
 }
 
@@ -89,7 +79,7 @@ func newGroupShowCommand(a *app) *cobra.Command {
 		Example: "  gabion group show web",
 		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, g, err := a.group(cmd.Context(), args[0])
+			c, g, err := groups.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -152,7 +142,7 @@ func newGroupUsageCommand(a *app) *cobra.Command {
 		Example: "  gabion group usage web",
 		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, g, err := a.group(cmd.Context(), args[0])
+			c, g, err := groups.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -247,7 +237,7 @@ func renamed(g rest.SecurityGroup, name []string) string {
 
 // changeGroup finds a group, changes it, and says what was done.
 func (a *app) changeGroup(ctx context.Context, wanted string, do func(context.Context, *client.Client, rest.SecurityGroup) (change, error)) error {
-	c, g, err := a.group(ctx, wanted)
+	c, g, err := groups.named(ctx, a, wanted)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +56,7 @@ func (a *app) hits(ctx context.Context, c *client.Client, of []rest.SecurityGrou
 	}
 	t := &table{header: []string{"PACKETS", "BYTES", "LAST HOUR", "LAST", "GROUP", "RULE", "ID"}, empty: "No rules."}
 	for _, row := range hitRows(of, byRule) {
-		t.add(number(row.hit.Packets), number(row.hit.Bytes), number(row.hit.PacketsLastHour), a.sinceText(row.hit.LastHitAt),
+		t.add(number(row.hit.Packets), number(row.hit.Bytes), number(row.hit.PacketsLastHour), a.since(row.hit.LastHitAt, "-"),
 			row.group, describe(row.rule), short(row.rule.ID))
 	}
 	return a.print(orEmpty(hits), t)
@@ -80,5 +79,3 @@ func hitRows(of []rest.SecurityGroup, hits map[string]rest.RuleHit) []hitRow {
 	slices.SortStableFunc(rows, func(a, b hitRow) int { return -cmp.Compare(a.hit.Packets, b.hit.Packets) })
 	return rows
 }
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/client/rest"
 )
 
@@ -24,51 +24,35 @@ func newHostListCommand(a *app) *cobra.Command {
 		Short:   "List hosts, and how far each is",
 		Example: "  gabion host list",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Hosts(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), hostTable(all, a.now()))
-		},
+		RunE:    lists(a, (*client.Client).Hosts, a.hostTable),
 	}
 }
 
-func hostTable(all []rest.Host, now time.Time) *table {
+func (a *app) hostTable(all []rest.Host) *table {
 	t := &table{
 		header: []string{"NAME", "STATE", "REVISION", "ENFORCED", "TOOK", "INSTANCES", "LAST SEEN", "VERSION", "ERROR"},
 		empty:  "No hosts. Let one join: gabion host token NAME",
 	}
 	for _, h := range all {
-		seen := "never"
-		if h.LastSeen != nil {
-			seen = ago(now, *h.LastSeen)
-		}
-		t.add(h.Name, string(h.State), strconv.FormatInt(h.Revision, 10), enforcedText(h, now), tookText(h), strconv.Itoa(h.Instances), seen, orDash(h.Version), h.Error)
+		t.add(h.Name, string(h.State), number(h.Revision), a.enforcedText(h), tookText(h.Milliseconds), strconv.Itoa(h.Instances),
+			a.since(h.LastSeen, "never"), orDash(h.Version), h.Error)
 	}
 	return t
 }
 
 // enforcedText says since when the host enforces what it should.
-func enforcedText(h rest.Host, now time.Time) string {
-	switch {
-	case h.Behind:
+func (a *app) enforcedText(h rest.Host) string {
+	if h.Behind {
 		return "behind"
-	case h.EnforcedAt == nil:
-		return "-"
 	}
-	return ago(now, *h.EnforcedAt)
+	return a.since(h.EnforcedAt, "-")
 }
 
-func tookText(h rest.Host) string {
-	if h.Milliseconds == nil {
+func tookText(milliseconds *int) string {
+	if milliseconds == nil {
 		return "-"
 	}
-	return strconv.Itoa(*h.Milliseconds) + " ms"
+	return strconv.Itoa(*milliseconds) + " ms"
 }
 
 func newHostTokenCommand(a *app) *cobra.Command {

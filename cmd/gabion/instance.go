@@ -34,17 +34,7 @@ func newInstanceListCommand(a *app) *cobra.Command {
 		Short:   "List instances",
 		Example: "  gabion instance list\n  gabion instance list -o json | jq -r '.[] | select(.state == \"running\").name'",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Instances(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), instanceTable(all))
-		},
+		RunE:    lists(a, (*client.Client).Instances, instanceTable),
 	}
 }
 
@@ -75,7 +65,7 @@ func newInstanceShowCommand(a *app) *cobra.Command {
 		Example: "  gabion instance show web1",
 		Args:    arguments("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, i, err := a.instance(cmd.Context(), args[0])
+			_, i, err := instances.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -115,7 +105,7 @@ func (a *app) showInstance(i rest.Instance) error {
 
 // changeInstance finds an instance, changes it, and says what was done.
 func (a *app) changeInstance(ctx context.Context, wanted string, do func(context.Context, *client.Client, rest.Instance) (change, error)) error {
-	c, i, err := a.instance(ctx, wanted)
+	c, i, err := instances.named(ctx, a, wanted)
 	if err != nil {
 		return err
 	}

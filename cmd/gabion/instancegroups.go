@@ -43,7 +43,7 @@ func newDetachCommand(a *app) *cobra.Command {
 // changeMembership finds the instance and the group that args name, in this order.
 func (a *app) changeMembership(ctx context.Context, args []string, do func(context.Context, *client.Client, rest.Instance, rest.SecurityGroup) (change, error)) error {
 	return a.changeInstance(ctx, args[0], func(ctx context.Context, c *client.Client, i rest.Instance) (change, error) {
-		_, g, err := a.group(ctx, args[1])
+		_, g, err := groups.named(ctx, a, args[1])
 		if err != nil {
 			return change{}, err
 		}

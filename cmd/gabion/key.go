@@ -12,9 +12,6 @@ import (
 	"github.com/gabion/gabion/client/rest"
 )
 
-// keys share names as people do; ids are taken by any beginning.
-var keys = kind[rest.APIKey]{"key", "gabion key list", func(k rest.APIKey) (string, string) { return k.Key, k.Name }}
-
 func newKeyCommand(a *app) *cobra.Command {
 	return noun(groupPeople, "key", "API keys: who may do what",
 		a.reads(newKeyListCommand(a)),
@@ -30,31 +27,18 @@ func newKeyListCommand(a *app) *cobra.Command {
 		Short:   "List the organization's keys, without their secrets",
 		Example: "  gabion key list",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Keys(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), keyTable(all, a.now()))
-		},
+		RunE:    lists(a, (*client.Client).Keys, a.keyTable),
 	}
 }
 
-func keyTable(all []rest.APIKey, now time.Time) *table {
+func (a *app) keyTable(all []rest.APIKey) *table {
 	t := &table{header: []string{"KEY", "NAME", "SCOPES", "LAST USED", "EXPIRES"}, empty: "No keys."}
 	for _, k := range all {
-		used, expires := "never", "never"
-		if k.LastUsedAt != nil {
-			used = ago(now, *k.LastUsedAt)
-		}
+		expires := "never"
 		if k.ExpiresAt != nil {
 			expires = k.ExpiresAt.Local().Format(time.DateTime)
 		}
-		t.add(k.Key, k.Name, scopeText(k.Scopes, k.Operator), used, expires)
+		t.add(k.Key, k.Name, scopeText(k.Scopes, k.Operator), a.since(k.LastUsedAt, "never"), expires)
 	}
 	return t
 }
@@ -129,19 +113,19 @@ func (a *app) createKey(ctx context.Context, name string, flags *keyFlags) error
 	if err != nil {
 		return err
 	}
+	if flags.organization != "" {
+		c, o, err := organizations.named(ctx, a, flags.organization)
+		if err != nil {
+			return err
+		}
+		made, err := c.CreateKeyFor(ctx, o.ID, request)
+		return a.showKey(made, err)
+	}
 	c, err := a.client()
 	if err != nil {
 		return err
 	}
-	if flags.organization == "" {
-		made, err := c.CreateKey(ctx, request)
-		return a.showKey(made, err)
-	}
-	o, err := findOrganization(ctx, c, flags.organization)
-	if err != nil {
-		return err
-	}
-	made, err := c.CreateKeyFor(ctx, o.ID, request)
+	made, err := c.CreateKey(ctx, request)
 	return a.showKey(made, err)
 }
 
@@ -150,11 +134,15 @@ func (a *app) showKey(k rest.CreatedAPIKey, err error) error {
 	if err != nil {
 		return err
 	}
-	a.say("# %s (%s)", k.Name, scopeText(k.Scopes, k.Operator))
-	a.say("export EXOSCALE_API_KEY=%s", k.Key)
-	a.say("export EXOSCALE_API_SECRET=%s", k.Secret)
+	a.sayKey(fmt.Sprintf("%s (%s)", k.Name, scopeText(k.Scopes, k.Operator)), k.Key, k.Secret)
 	fmt.Fprintln(a.stderr, "gabion: note: the secret is shown this once; keep it where only its user can read it")
 	return nil
+}
+
+func (a *app) sayKey(title, key, secret string) {
+	a.say("# %s", title)
+	a.say("export EXOSCALE_API_KEY=%s", key)
+	a.say("export EXOSCALE_API_SECRET=%s", secret)
 }
 
 func newKeyRotateCommand(a *app) *cobra.Command {
@@ -165,7 +153,7 @@ func newKeyRotateCommand(a *app) *cobra.Command {
 		Example: "  gabion key rotate ci --overlap 1h > ci.env",
 		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, k, err := a.key(cmd.Context(), args[0])
+			c, k, err := keys.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -185,7 +173,7 @@ func newKeyDeleteCommand(a *app) *cobra.Command {
 		Example: "  gabion key delete EXO0123456789abcdef01234567",
 		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, k, err := a.key(cmd.Context(), args[0])
+			c, k, err := keys.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -196,18 +184,4 @@ func newKeyDeleteCommand(a *app) *cobra.Command {
 			return a.finish(cmd.Context(), c, change{operation: operation, done: fmt.Sprintf("key %s (%s) revoked", k.Name, k.Key)})
 		},
 	}
-}
-
-// key finds a key by name or id.
-func (a *app) key(ctx context.Context, wanted string) (*client.Client, rest.APIKey, error) {
-	c, err := a.client()
-	if err != nil {
-		return nil, rest.APIKey{}, err
-	}
-	all, err := c.Keys(ctx)
-	if err != nil {
-		return nil, rest.APIKey{}, err
-	}
-	found, err := keys.find(all, wanted)
-	return c, found, err
 }

@@ -13,11 +13,6 @@ import (
 	"github.com/gabion/gabion/client/rest"
 )
 
-var organizations = kind[rest.Organization]{
-	"organization", "gabion organization list",
-	func(o rest.Organization) (string, string) { return o.ID, o.Name },
-}
-
 func newOrganizationCommand(a *app) *cobra.Command {
 	return noun(groupPeople, "organization", "Organizations: tenants, sealed from each other",
 		a.reads(newOrganizationListCommand(a)),
@@ -34,17 +29,7 @@ func newOrganizationListCommand(a *app) *cobra.Command {
 		Short:   "List your organization; for operators, all of them",
 		Example: "  gabion organization list",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Organizations(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), organizationTable(all))
-		},
+		RunE:    lists(a, (*client.Client).Organizations, organizationTable),
 	}
 }
 
@@ -64,24 +49,14 @@ func newOrganizationQuotasCommand(a *app) *cobra.Command {
 		Short:   "Show how much your organization may have, and how much it has",
 		Example: "  gabion organization quotas",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			all, err := c.Quotas(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(all), quotaTable(all))
-		},
+		RunE:    lists(a, (*client.Client).Quotas, quotaTable),
 	}
 }
 
 func quotaTable(all []rest.Quota) *table {
 	t := &table{header: []string{"RESOURCE", "USED", "LIMIT"}, empty: "No quotas."}
 	for _, q := range all {
-		t.add(string(q.Resource), strconv.FormatInt(q.Usage, 10), strconv.FormatInt(q.Limit, 10))
+		t.add(string(q.Resource), number(q.Usage), number(q.Limit))
 	}
 	return t
 }
@@ -206,11 +181,7 @@ func newOrganizationDeleteCommand(a *app) *cobra.Command {
 
 // changeOrganization finds an organization, changes it, and says what was done.
 func (a *app) changeOrganization(ctx context.Context, wanted, done string, do func(context.Context, *client.Client, string) (rest.Operation, error)) error {
-	c, err := a.client()
-	if err != nil {
-		return err
-	}
-	o, err := findOrganization(ctx, c, wanted)
+	c, o, err := organizations.named(ctx, a, wanted)
 	if err != nil {
 		return err
 	}
@@ -219,12 +190,4 @@ func (a *app) changeOrganization(ctx context.Context, wanted, done string, do fu
 		return err
 	}
 	return a.finish(ctx, c, change{operation: operation, done: fmt.Sprintf("organization %s %s", o.Name, done)})
-}
-
-func findOrganization(ctx context.Context, c *client.Client, wanted string) (rest.Organization, error) {
-	all, err := c.Organizations(ctx)
-	if err != nil {
-		return rest.Organization{}, err
-	}
-	return organizations.find(all, wanted)
 }

@@ -61,6 +61,21 @@ func (t *table) print(w io.Writer) error {
 	return align(w, append([][]string{t.header}, t.rows...))
 }
 
+// lists is what a command does that prints the answer of one call.
+func lists[T any](a *app, all ask[T], show func([]T) *table) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		answer, err := all(c, cmd.Context())
+		if err != nil {
+			return err
+		}
+		return a.print(orEmpty(answer), show(answer))
+	}
+}
+
 // align prints rows in columns two spaces apart, without blanks at line ends, fit for
 // a terminal.
 func align(w io.Writer, rows [][]string) error {

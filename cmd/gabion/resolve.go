@@ -23,14 +23,50 @@ type kind[T any] struct {
 	noun     string // such as "group"
 	list     string // command that lists them
 	identity func(T) (id, name string)
+	all      ask[T] // nil for what is part of something else
 }
 
+// ask is a call that answers a list.
+type ask[T any] func(*client.Client, context.Context) ([]T, error)
+
 var (
-	groups = kind[rest.SecurityGroup]{"group", "gabion group list", func(g rest.SecurityGroup) (string, string) { return g.ID, g.Name }}
-	// instances may share a name.
-	instances = kind[rest.Instance]{"instance", "gabion instance list", func(i rest.Instance) (string, string) { return i.ID, i.Name }}
-	rules     = kind[rest.SecurityGroupRule]{"rule", "gabion rule list", func(r rest.SecurityGroupRule) (string, string) { return r.ID, "" }}
+	groups = kind[rest.SecurityGroup]{
+		"group", "gabion group list",
+		func(g rest.SecurityGroup) (string, string) { return g.ID, g.Name }, (*client.Client).Groups,
+	}
+	// instances may share a name, and so may keys.
+	instances = kind[rest.Instance]{
+		"instance", "gabion instance list",
+		func(i rest.Instance) (string, string) { return i.ID, i.Name }, (*client.Client).Instances,
+	}
+	keys = kind[rest.APIKey]{
+		"key", "gabion key list",
+		func(k rest.APIKey) (string, string) { return k.Key, k.Name }, (*client.Client).Keys,
+	}
+	organizations = kind[rest.Organization]{
+		"organization", "gabion organization list",
+		func(o rest.Organization) (string, string) { return o.ID, o.Name }, (*client.Client).Organizations,
+	}
+	rules = kind[rest.SecurityGroupRule]{
+		"rule", "gabion rule list",
+		func(r rest.SecurityGroupRule) (string, string) { return r.ID, "" }, nil,
+	}
 )
+
+// named asks the server for the one thing that wanted names.
+func (k kind[T]) named(ctx context.Context, a *app, wanted string) (*client.Client, T, error) {
+	var none T
+	c, err := a.client()
+	if err != nil {
+		return nil, none, err
+	}
+	all, err := k.all(c, ctx)
+	if err != nil {
+		return nil, none, err
+	}
+	found, err := k.find(all, wanted)
+	return c, found, err
+}
 
 // find is the one thing that wanted names: by id, by name, or by an id's beginning.
 func (k kind[T]) find(all []T, wanted string) (T, error) {
@@ -75,32 +111,4 @@ func (k kind[T]) only(found []T, wanted string) (T, error) {
 		Code:    gabion.CodeConflict,
 		Message: fmt.Sprintf("%q is %d %ss; say which by id: %s", wanted, len(found), k.noun, strings.Join(ids, ", ")),
 	}
-}
-
-// group finds a group by name or id.
-func (a *app) group(ctx context.Context, wanted string) (*client.Client, rest.SecurityGroup, error) {
-	c, err := a.client()
-	if err != nil {
-		return nil, rest.SecurityGroup{}, err
-	}
-	all, err := c.Groups(ctx)
-	if err != nil {
-		return nil, rest.SecurityGroup{}, err
-	}
-	found, err := groups.find(all, wanted)
-	return c, found, err
-}
-
-// instance finds an instance by name or id.
-func (a *app) instance(ctx context.Context, wanted string) (*client.Client, rest.Instance, error) {
-	c, err := a.client()
-	if err != nil {
-		return nil, rest.Instance{}, err
-	}
-	all, err := c.Instances(ctx)
-	if err != nil {
-		return nil, rest.Instance{}, err
-	}
-	found, err := instances.find(all, wanted)
-	return c, found, err
 }

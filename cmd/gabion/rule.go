@@ -29,7 +29,7 @@ func newRuleListCommand(a *app) *cobra.Command {
 		Example: "  gabion rule list web",
 		Args:    arguments("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, g, err := a.group(cmd.Context(), args[0])
+			_, g, err := groups.named(cmd.Context(), a, args[0])
 			if err != nil {
 				return err
 			}
@@ -55,17 +55,7 @@ func newRuleTemplatesCommand(a *app) *cobra.Command {
 		Short:   "List the quick templates for --template",
 		Example: "  gabion rule templates\n  gabion rule add web --template ssh",
 		Args:    arguments(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			templates, err := c.TemplateRules(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(orEmpty(templates), templateTable(templates))
-		},
+		RunE:    lists(a, (*client.Client).TemplateRules, templateTable),
 	}
 }
 
