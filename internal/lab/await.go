@@ -13,8 +13,8 @@ import (
 )
 
 // patience is how long the lab waits for what it knows will come. Only a failure
-// takes so long.
-const patience = 10 * time.Second
+// takes so long, also on a machine that has much else to do.
+const patience = time.Minute
 
 // awaiting bounds a wait by the lab's patience.
 func awaiting(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -144,6 +144,23 @@ func (g *Guest) Unplug() error {
 	return nil
 }
 
+// Rename gives the host end another name, as an administrator of the host may. Not
+// every kernel does that to a link that is up.
+func (g *Guest) Rename(name string) error {
+	tap, err := g.Host.namespace.links.LinkByName(g.Interface)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", g.Interface, err)
+	}
+	if err := g.SetUp(false); err != nil {
+		return err
+	}
+	if err := g.Host.namespace.links.LinkSetName(tap, name); err != nil {
+		return fmt.Errorf("rename %s to %s: %w", g.Interface, name, err)
+	}
+	g.Interface = name
+	return g.SetUp(true)
+}
+
 // SetUp raises or lowers the host end, as if the machine had been switched on or
 // off. It returns when frames pass, or don't.
 func (g *Guest) SetUp(up bool) error {
