@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -86,10 +88,9 @@ func TestBlackHole(t *testing.T) {
 	s.start(t)
 	churn := s.startChurn(t, 0)
 	traffic := s.startTraffic(t)
-	holes := []string{"input", "output", "both"}
 	for _, which := range holes[len(holes)-times(1, len(holes)):] {
 		before := s.cuts(t)
-		s.drop(t, which)
+		s.drop(t, which, s.at(t))
 		noticed := await(t, "the agent to notice", func() bool { return s.cuts(t) > before })
 		s.mend(t)
 		resumed := s.settled(t)
@@ -108,13 +109,55 @@ func (s *site) cuts(t *testing.T) int {
 	return bytes.Count(text, []byte("no stream from the server"))
 }
 
-// drop loses all that comes from the server, all that goes to it, or both.
-func (s *site) drop(t *testing.T, which string) {
+// With another server a host does not wait until the connection carries something again.
+func TestBlackHoleOfTwo(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	s.startTwo(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	for _, which := range holes[len(holes)-times(1, len(holes)):] {
+		before, lost := s.cuts(t), s.at(t)
+		s.drop(t, which, lost)
+		noticed := await(t, "the agent to notice", func() bool { return s.cuts(t) > before })
+		resumed := noticed + s.settled(t)
+		if s.at(t) == lost {
+			r.Errorf("h1 is in sync with %s, from which nothing comes", lost)
+		}
+		r.within(which+" dropped: noticed after", noticed, 20*time.Second)
+		r.within("at the other, with a change of since enforced, after", resumed, 30*time.Second)
+		s.mend(t)
+	}
+	r.packets(traffic)
+	r.converged(s, churn)
+}
+
+// holes are the directions in which a connection may carry nothing.
+var holes = []string{"input", "output", "both"}
+
+var inSync = regexp.MustCompile(`in sync with the server.*server=(\S+)`)
+
+// at is the server that the agent of h1 was in sync with last.
+func (s *site) at(t *testing.T) netip.AddrPort {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.lab.Dir(), "h1.log"))
+	must(t, err)
+	all := inSync.FindAllSubmatch(text, -1)
+	if len(all) == 0 {
+		t.Fatal("h1 was never in sync")
+	}
+	server, err := netip.ParseAddrPort(string(all[len(all)-1][1]))
+	must(t, err)
+	return server
+}
+
+// drop loses all that comes to h1 from the server, all that goes there, or both.
+func (s *site) drop(t *testing.T, which string, server netip.AddrPort) {
 	t.Helper()
 	rules := "table ip gbft {\n"
-	for hook, key := range map[string]string{"input": "iifname", "output": "oifname"} {
+	for hook, port := range map[string]string{"input": "sport", "output": "dport"} {
 		if which == hook || which == "both" {
-			rules += fmt.Sprintf("chain %s { type filter hook %s priority 0; %s mgmt0 drop; }\n", hook, hook, key)
+			rules += fmt.Sprintf("chain %s { type filter hook %s priority 0; tcp %s %d drop; }\n", hook, hook, port, server.Port())
 		}
 	}
 	s.nft(t, rules+"}")

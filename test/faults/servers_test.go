@@ -21,10 +21,7 @@ import (
 func TestServerOfTwoKilled(t *testing.T) {
 	r := begin(t)
 	s := newSite(t)
-	second := &secondServer{site: s, agents: netip.AddrPortFrom(s.lab.ManagementAddress(), 8544)}
-	s.agentArgs = []string{"--server", second.agents.String()}
-	s.startOn(t, 3, 0)
-	second.start(t)
+	second := s.startTwo(t)
 	traffic := s.startTraffic(t)
 	both := s.client
 	var moved []time.Duration
@@ -48,6 +45,16 @@ func TestServerOfTwoKilled(t *testing.T) {
 	r.say("%d kills", kills)
 	r.within("a change at the server that is left is enforced by all at most", quantile(moved, 1), 30*time.Second)
 	r.converged(s, churn)
+}
+
+// startTwo starts the site with two servers on one etcd cluster.
+func (s *site) startTwo(t *testing.T) (second *secondServer) {
+	t.Helper()
+	second = &secondServer{site: s, agents: netip.AddrPortFrom(s.lab.ManagementAddress(), 8544)}
+	s.agentArgs = []string{"--server", second.agents.String()}
+	s.startOn(t, 3, 0)
+	second.start(t)
+	return second
 }
 
 // secondServer is another server of the site's etcd.
@@ -98,5 +105,5 @@ func (o *secondServer) ready() error {
 // connectTo makes the site's client one of another server.
 func (s *site) connectTo(t *testing.T, api string) {
 	t.Helper()
-	s.connectWith(t, func(env map[string]string) { env["EXOSCALE_API_ENDPOINT"] = fmt.Sprintf("https://%s/v2", api) })
+	s.client = s.clientWith(t, func(string) string { return fmt.Sprintf("https://%s/v2", api) })
 }

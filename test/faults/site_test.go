@@ -126,18 +126,20 @@ const control = 300 * time.Millisecond
 // connect makes a client of the server.
 func (s *site) connect(t *testing.T) {
 	t.Helper()
-	s.connectWith(t, func(map[string]string) {})
+	s.client = s.clientWith(t, func(endpoint string) string { return endpoint })
 }
 
-func (s *site) connectWith(t *testing.T, change func(env map[string]string)) {
+// clientWith is a client with the operator's key, of another endpoint maybe.
+func (s *site) clientWith(t *testing.T, change func(endpoint string) string) *client.Client {
 	t.Helper()
 	env, err := s.server.Environment()
 	must(t, err)
-	change(env)
+	env["EXOSCALE_API_ENDPOINT"] = change(env["EXOSCALE_API_ENDPOINT"])
 	config, err := client.ConfigFromEnv(func(name string) string { return env[name] })
 	must(t, err)
-	s.client, err = client.New(config)
+	c, err := client.New(config)
 	must(t, err)
+	return c
 }
 
 // writePolicy makes the groups and the instances. The victim's rules are the churn's.
