@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +28,7 @@ func groupOf(g gabion.Group) groupRecord {
 func decodeGroup(kv *mvccpb.KeyValue) (gabion.Group, error) {
 	var r groupRecord
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return gabion.Group{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return gabion.Group{}, damaged(kv, err)
 	}
 	at := placeOf(kv.Key)
 	g := gabion.Group{
@@ -36,7 +36,7 @@ func decodeGroup(kv *mvccpb.KeyValue) (gabion.Group, error) {
 		Sources: r.Sources, Created: r.Created,
 	}
 	if err := g.Validate(); err != nil {
-		return gabion.Group{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return gabion.Group{}, damaged(kv, err)
 	}
 	return g, nil
 }
@@ -190,16 +190,18 @@ func (s *Store) DeleteGroup(ctx context.Context, org, id string) (gabion.Operati
 
 // deleteRulesOf deletes the rules of a group, and what they hold of other groups.
 func (t *txn) deleteRulesOf(org, group string) error {
-	prefix := orgKey(org, "rule", group, "")
+	prefix := rulesOf(org, group)
 	rules, err := t.list(prefix)
 	if err != nil {
 		return err
 	}
 	peers := map[string]bool{}
+	var unreadable []string
 	for _, kv := range rules {
 		r, err := decodeRule(kv)
 		if err != nil {
-			return err
+			unreadable = append(unreadable, strings.TrimPrefix(string(kv.Key), prefix))
+			continue
 		}
 		if names := namedGroup(&r); names != "" && !peers[names] {
 			peers[names] = true
@@ -208,7 +210,7 @@ func (t *txn) deleteRulesOf(org, group string) error {
 	}
 	t.deletePrefix(prefix)
 	t.deletePrefix(equalRuleKey(org, group, ""))
-	return nil
+	return t.releaseDamaged(org, group, unreadable)
 }
 
 // AddSource makes a prefix an external source of the group.

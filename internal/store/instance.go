@@ -49,7 +49,7 @@ func decodeInstance(kv *mvccpb.KeyValue) (gabion.Instance, error) {
 		err = i.Validate()
 	}
 	if err != nil {
-		return gabion.Instance{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return gabion.Instance{}, damaged(kv, err)
 	}
 	return i, nil
 }

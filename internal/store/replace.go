@@ -3,13 +3,14 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/gabion/gabion"
 )
 
 // ReplaceRules makes the group's rules those given, in one transaction. A rule that
 // the group has already keeps its id and its place, and gets the description given;
-// the others get ids.
+// the others get ids. What the group has and nobody can read goes.
 func (s *Store) ReplaceRules(ctx context.Context, org, group string, rules []gabion.Rule) (gabion.Operation, error) {
 	rules = slices.Clone(rules)
 	for i := range rules {
@@ -32,11 +33,11 @@ func (s *Store) ReplaceRules(ctx context.Context, org, group string, rules []gab
 		}
 		// That these are all stays so: whatever changes them writes the head of the
 		// organization's audit log, which this has read.
-		old, err := t.rulesOf(org, group)
+		old, unreadable, err := t.rulesOf(org, group)
 		if err != nil {
 			return err
 		}
-		return t.replaceRules(org, old, rules)
+		return t.replaceRules(org, group, old, unreadable, rules)
 	})
 }
 
@@ -53,24 +54,27 @@ func refuseEqual(rules []gabion.Rule) error {
 	return nil
 }
 
-// rulesOf are the group's rules by their canonical keys.
-func (t *txn) rulesOf(org, group string) (map[string]storedRule, error) {
-	kvs, err := t.list(rulesOf(org, group))
+// rulesOf are the group's rules by their canonical keys, and the ids of those that
+// can't be read.
+func (t *txn) rulesOf(org, group string) (rules map[string]storedRule, unreadable []string, err error) {
+	prefix := rulesOf(org, group)
+	kvs, err := t.list(prefix)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rules := make(map[string]storedRule, len(kvs))
+	rules = make(map[string]storedRule, len(kvs))
 	for _, kv := range kvs {
 		r, err := decodeStoredRule(kv)
 		if err != nil {
-			return nil, err
+			unreadable = append(unreadable, strings.TrimPrefix(string(kv.Key), prefix))
+			continue
 		}
 		rules[r.Key()] = r
 	}
-	return rules, nil
+	return rules, unreadable, nil
 }
 
-func (t *txn) replaceRules(org string, old map[string]storedRule, rules []gabion.Rule) error {
+func (t *txn) replaceRules(org, group string, old map[string]storedRule, unreadable []string, rules []gabion.Rule) error {
 	var added, removed, before, after []gabion.Rule
 	for _, r := range rules {
 		has, had := old[r.Key()]
@@ -91,7 +95,10 @@ func (t *txn) replaceRules(org string, old map[string]storedRule, rules []gabion
 		removed = append(removed, r.Rule)
 		t.deleteRule(org, &r.Rule)
 	}
-	t.before, t.after = rulesSaid(append(before, removed...)), rulesSaid(append(after, added...))
+	if err := t.deleteDamaged(org, group, unreadable, added); err != nil {
+		return err
+	}
+	t.before, t.after = rulesSaid(append(before, removed...), unreadable...), rulesSaid(append(after, added...))
 	return t.putNewRules(org, added)
 }
 

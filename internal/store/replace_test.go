@@ -62,6 +62,65 @@ func TestReplacedRulesAreRefusedWhole(t *testing.T) {
 	}
 }
 
+// TestUnreadableRulesGoToo damages rules in the store, and sees that they keep nobody
+// from changing the group, and leave nothing behind.
+func TestUnreadableRulesGoToo(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ctx := t.Context()
+	web, db := w.group("web"), w.group("db")
+	damage := func(ids ...string) {
+		for _, id := range ids {
+			_, err := w.raw().Put(ctx, "gabion/o/"+w.org+"/rule/"+web+"/"+id, `{"direction":"sideways"}`)
+			must(t, err)
+		}
+	}
+	inUse := func() {
+		t.Helper()
+		refused(t, only(w.DeleteGroup(ctx, w.org, db)), gabion.CodeConflict, `rules of security groups "web"`)
+	}
+	first, second := w.rule(web, port(22, "0.0.0.0/0")), w.rule(web, port(80, db))
+	kept := w.rule(web, port(443, "::/0"))
+	damage(first, second)
+	inUse()
+	must(t, only(w.ReplaceRules(ctx, w.org, web, []gabion.Rule{port(22, "0.0.0.0/0"), port(443, "::/0"), port(25, db)})))
+	rules, err := w.GroupRules(ctx, w.org, web)
+	must(t, err)
+	if len(rules) != 3 || rules[0].ID != kept || len(w.Poisoned()) != 0 {
+		t.Errorf("the group has %v, and unreadable are %v", rules, w.Poisoned())
+	}
+	w.audit()
+	records := w.records(w.org)
+	said := fmt.Sprintf(`{"rules":[],"rules-unreadable":[%q,%q]}`, min(first, second), max(first, second))
+	if got := string(records[len(records)-1].Before); got != said {
+		t.Errorf("the record of the change says %s, want %s", got, said)
+	}
+
+	third := rules[2].ID
+	damage(third)
+	inUse()
+	must(t, only(w.DeleteRule(ctx, w.org, web, third)))
+	w.audit()
+	damage(w.rule(web, port(25, db)))
+	inUse()
+	must(t, only(w.DeleteGroup(ctx, w.org, web)))
+	must(t, only(w.DeleteGroup(ctx, w.org, db)))
+	w.audit()
+}
+
+// TestUnreadableObjectIsNoMistakeOfTheCaller holds that what is wrong with what is
+// stored is not said as if it were wrong with what was asked.
+func TestUnreadableObjectIsNoMistakeOfTheCaller(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	vm := w.instance("vm")
+	_, err := w.raw().Put(t.Context(), "gabion/o/"+w.org+"/instance/"+vm, `{"name":""}`)
+	must(t, err)
+	_, err = w.Instance(t.Context(), w.org, vm)
+	refused(t, err, gabion.CodeInternal, "instance/"+vm, "name: is empty")
+	refused(t, only(w.DeleteInstance(t.Context(), w.org, vm)), gabion.CodeInternal)
+}
+
 func TestManyRulesAreReplacedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := open(t)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -81,14 +80,14 @@ type storedRule struct {
 func decodeStoredRule(kv *mvccpb.KeyValue) (storedRule, error) {
 	var record ruleRecord
 	if err := json.Unmarshal(kv.Value, &record); err != nil {
-		return storedRule{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return storedRule{}, damaged(kv, err)
 	}
 	r, err := record.rule()
 	if err == nil {
 		err = r.Validate()
 	}
 	if err != nil {
-		return storedRule{}, fmt.Errorf("decode %s: %w", kv.Key, err)
+		return storedRule{}, damaged(kv, err)
 	}
 	r.Group, r.ID, _ = strings.Cut(placeOf(kv.Key).rest, "/")
 	return storedRule{Rule: r, born: kv.CreateRevision, place: record.Place}, nil
@@ -245,6 +244,10 @@ func (s *Store) DeleteRule(ctx context.Context, org, group, id string) (gabion.O
 			return err
 		}
 		r, err := object(t, "rule", id, ruleKey(org, group, id), decodeRule)
+		if errors.Is(err, errDamaged) {
+			t.before = rulesSaid(nil, id)
+			return t.deleteDamaged(org, group, []string{id}, nil)
+		}
 		if err != nil {
 			return err
 		}

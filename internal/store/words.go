@@ -40,8 +40,9 @@ type ruleWords struct {
 }
 
 type rulesWords struct {
-	Rules   []ruleWords `json:"rules"`
-	Omitted int         `json:"rules-omitted,omitempty"`
+	Rules      []ruleWords `json:"rules"`
+	Omitted    int         `json:"rules-omitted,omitempty"`
+	Unreadable []string    `json:"rules-unreadable,omitempty"` // ids
 }
 
 type nicWords struct {
@@ -108,11 +109,12 @@ func groupSaid(g gabion.Group, others []netip.Prefix) groupWords {
 // shownRules bounds the rules that one record names: about 50 kB.
 const shownRules = 250
 
-func rulesSaid(rules []gabion.Rule) any {
-	if len(rules) == 0 {
+// rulesSaid tells of rules, and of those that can't be read by their ids.
+func rulesSaid(rules []gabion.Rule, unreadable ...string) any {
+	if len(rules)+len(unreadable) == 0 {
 		return nil
 	}
-	w := rulesWords{Omitted: max(0, len(rules)-shownRules)}
+	w := rulesWords{Rules: []ruleWords{}, Omitted: max(0, len(rules)-shownRules), Unreadable: unreadable}
 	for i := range rules[:min(len(rules), shownRules)] {
 		w.Rules = append(w.Rules, ruleSaid(&rules[i]))
 	}
