@@ -194,6 +194,19 @@ func TestServersThatAreNotTrustedOrNotThere(t *testing.T) {
 	}
 }
 
+// A server that dies in the middle of its answer may have done what it was asked for.
+func TestAnswerThatBreaksOff(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte("{"))
+	}))
+	defer server.Close()
+	_, err := newClient(t, client.Config{Endpoint: server.URL + "/v2"}).Groups(context.Background())
+	if gabion.CodeOf(err) != gabion.CodeUnavailable || !strings.Contains(err.Error(), "broke off: unexpected EOF; what was asked for may have been done") {
+		t.Errorf("error %v, want one that says so", err)
+	}
+}
+
 func TestConfigFromEnv(t *testing.T) {
 	full := map[string]string{
 		"EXOSCALE_API_KEY": "k", "EXOSCALE_API_SECRET": "s",

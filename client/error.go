@@ -35,9 +35,9 @@ func decode[T any](response *http.Response, err error) (T, error) {
 		return value, unreachable(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, err := readAnswer(response)
 	if err != nil {
-		return value, fmt.Errorf("read answer: %w", err)
+		return value, err
 	}
 	if response.StatusCode != http.StatusOK {
 		return value, refusal(response, body)
@@ -46,6 +46,20 @@ func decode[T any](response *http.Response, err error) (T, error) {
 		return value, fmt.Errorf("decode answer of %s: %w; is that a Gabion server?", response.Request.URL, err)
 	}
 	return value, nil
+}
+
+// readAnswer reads all of an answer. Of one that breaks off nobody knows what became
+// of what was asked for.
+func readAnswer(response *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err == nil {
+		return body, nil
+	}
+	if ended := response.Request.Context().Err(); ended != nil {
+		return nil, ended
+	}
+	return nil, &gabion.Error{Code: gabion.CodeUnavailable, Message: fmt.Sprintf(
+		"the answer of %s broke off: %v; what was asked for may have been done: look, and try again", response.Request.URL.Host, cause(err))}
 }
 
 // refusal is the server's message, with the class its status stands for.

@@ -57,9 +57,9 @@ func (c *Client) WatchFlows(ctx context.Context, params rest.StreamFlowsParams, 
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		body, err := readAnswer(response)
 		if err != nil {
-			return fmt.Errorf("read answer: %w", err)
+			return err
 		}
 		return refusal(response, body)
 	}
