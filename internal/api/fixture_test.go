@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -99,10 +100,15 @@ func (a awaiting) Enforced(int64) (hosts, waiting int, took time.Duration, known
 
 func newHandler(t *testing.T, store api.Store, missing ...string) http.Handler {
 	t.Helper()
+	return newHandlerThatLogs(t, store, io.Discard, missing...)
+}
+
+func newHandlerThatLogs(t *testing.T, store api.Store, log io.Writer, missing ...string) http.Handler {
+	t.Helper()
 	return api.New(api.Config{
 		Store: store, Enforcement: awaiting(missing), Receipts: awaiting(missing), Metrics: api.NewMetrics(), Zone: "ch-gva-2",
 		Ready: func(context.Context) error { return nil },
-		Log:   slog.New(slog.DiscardHandler),
+		Log:   slog.New(slog.NewTextHandler(log, nil)),
 	})
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ var statuses = map[gabion.Code]int{
 	gabion.CodeUnavailable: http.StatusServiceUnavailable,
 }
 
+// callerGone is what proxies count those by who did not wait for an answer. Nobody
+// gets it.
+const callerGone = 499
+
 // refuse answers an error. What the caller may not do is recorded. An error that
 // nobody classed is logged, and the caller gets no more of it than the id under
 // which the log has it.
@@ -38,6 +43,10 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			problem(w, status, told)
 			return
 		}
+	}
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		w.WriteHeader(callerGone)
+		return
 	}
 	a.Log.Error("request failed", "request", requestID(r.Context()), "method", r.Method, "path", r.URL.Path, "error", err)
 	problem(w, http.StatusInternalServerError, &gabion.Error{

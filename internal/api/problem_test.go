@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +35,27 @@ func TestErrorsHaveOneStatusEach(t *testing.T) {
 		}
 		if !tt.shown && !strings.Contains(a.message, a.header.Get("X-Request-Id")) {
 			t.Errorf("%q does not say under which id the log has it", a.message)
+		}
+	}
+}
+
+func TestCallerThatWentAwayIsNoFailure(t *testing.T) {
+	ctx, goAway := context.WithCancel(t.Context())
+	gone := false
+	store := &fakeStore{groups: func() ([]gabion.Group, error) {
+		if gone {
+			goAway()
+		}
+		return nil, fmt.Errorf("read groups: %w", context.Canceled)
+	}}
+	var log strings.Builder
+	h := newHandlerThatLogs(t, store, &log)
+	for _, gone = range []bool{false, true} {
+		log.Reset()
+		r := signed("GET", "/security-group", "", time.Now().Add(time.Minute))
+		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		if failed := strings.Contains(log.String(), "ERROR"); failed == gone {
+			t.Errorf("caller gone: %v; the log has %q", gone, log.String())
 		}
 	}
 }
