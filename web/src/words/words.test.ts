@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { FlowEvent, NewRule, OpenFlow, Operation, Rule } from "../api/types";
 import { endedBy } from "./egress";
-import { endpoint, flowText, matches } from "./flow";
+import { endpoint, flowText, matches, reasonWords } from "./flow";
 import { contains, networkOf } from "./network";
 import { outcomeWords } from "./operation";
 import { parsePorts } from "./ports";
@@ -165,4 +166,12 @@ test("flow filters take words, and refuse those after a minus", () => {
   expect(matches(flowText(event), "WEB1 10.0.0.7:22")).toBe(true);
   expect(matches(flowText(event), "web1 -tcp")).toBe(false);
   expect(endpoint("2001:db8::1", 22)).toBe("[2001:db8::1]:22");
+});
+
+test("there are words for every reason that the server knows", () => {
+  const names = /reasonNames = .*?\{(.*?)\n\}/s.exec(readFileSync("../flow.go", "utf8"))?.[1] ?? "";
+  const reasons = [...names.matchAll(/"([a-z-]+)"/g)].map(([, name = ""]) => name).filter((name) => name !== "none");
+  expect(reasons).toContain("denied-ingress");
+  expect(reasons.filter((reason) => reasonWords(reason) === reason.replaceAll("-", " "))).toEqual([]);
+  expect(reasonWords("of-a-newer-server")).toBe("of a newer server");
 });
