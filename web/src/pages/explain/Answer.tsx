@@ -121,7 +121,10 @@ function Nearest({ rules }: { rules: NearRule[] }) {
       <List>
         {rules.map(({ rule, differs, "security-group": group }) => (
           <li key={rule.id}>
-            <RuleSentence rule={rule} /> in <GroupName group={group} />, but another {differs.join(" and ")}
+            <RuleSentence rule={rule}>
+              {" in "}
+              <GroupName group={group} />, but another {differs.join(" and ")}
+            </RuleSentence>
           </li>
         ))}
       </List>

@@ -19,7 +19,10 @@ export function EdgePanel({ graph, edge, onClose }: { graph: Graph; edge: MapEdg
         <List>
           {edge.rules.map(({ rule, group }) => (
             <li key={rule.id}>
-              <RuleSentence rule={rule} /> in <GroupName group={{ id: group.id ?? "", name: group.name }} />
+              <RuleSentence rule={rule}>
+                {" in "}
+                <GroupName group={group} />
+              </RuleSentence>
             </li>
           ))}
         </List>
