@@ -9,7 +9,7 @@ import { GroupName, InstanceName } from "../../parts/Names";
 import { List } from "../../parts/Panel";
 import { RuleSentence } from "../../parts/RuleSentence";
 
-const shown = 8; // users that are named
+const shown = 8; // users of each kind that are named
 
 interface DeleteGroupProps {
   group: Reference;
@@ -45,6 +45,7 @@ export function DeleteGroup({ group, onClose, onDeleted }: DeleteGroupProps) {
 
 function Users({ group, usage }: { group: Reference; usage: Usage }) {
   const naming = usage.rules.filter((r) => r["security-group"].id !== group.id);
+  const more = [usage.instances, naming].reduce((sum, users) => sum + Math.max(0, users.length - shown), 0);
   if (usage.instances.length + naming.length === 0)
     return <p>Nobody uses it. Its rules go with it; that can’t be undone.</p>;
   return (
@@ -61,10 +62,8 @@ function Users({ group, usage }: { group: Reference; usage: Usage }) {
             a rule of <GroupName group={holder} />: <RuleSentence rule={rule} />
           </li>
         ))}
-        <More count={usage.instances.length + naming.length - 2 * shown} />
+        {more > 0 && <li>and {more.toLocaleString("en")} more</li>}
       </List>
     </>
   );
 }
-
-const More = ({ count }: { count: number }) => (count > 0 ? <li>and {count} more</li> : null);
