@@ -1,3 +1,4 @@
+import { Button, Group } from "@mantine/core";
 import type { FormEvent, ReactNode } from "react";
 import classes from "./Panel.module.css";
 
@@ -18,6 +19,29 @@ export function Form({ label, onSubmit, children }: { label: string; onSubmit: (
 
 // FormButtons stand beside the fields, not beside their labels.
 export const FormButtons = ({ children }: { children: ReactNode }) => <div className={classes.button}>{children}</div>;
+
+interface SubmitProps {
+  action: string; // what the button says
+  busy: boolean;
+  onClose: () => void;
+  close?: string;
+}
+
+// Submit is how a form that opens on a page is sent or left.
+export function Submit({ action, busy, onClose, close = "Cancel" }: SubmitProps) {
+  return (
+    <FormButtons>
+      <Group gap="xs">
+        <Button type="submit" loading={busy}>
+          {action}
+        </Button>
+        <Button variant="default" onClick={onClose}>
+          {close}
+        </Button>
+      </Group>
+    </FormButtons>
+  );
+}
 
 // Facts are names and what is true of them.
 export function Facts({ facts }: { facts: [name: string, fact: ReactNode][] }) {

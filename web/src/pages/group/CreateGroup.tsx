@@ -1,9 +1,9 @@
-import { Button, Group, TextInput } from "@mantine/core";
+import { TextInput } from "@mantine/core";
 import { useNavigate } from "react-router";
 import { createGroup } from "../../api/changes";
 import { problemAt, useChange } from "../../parts/change";
 import { useDraft } from "../../parts/draft";
-import { Form, FormButtons, Panel } from "../../parts/Panel";
+import { Form, Panel, Submit } from "../../parts/Panel";
 import { Refusal } from "../../parts/Refusal";
 
 // CreateGroup makes a group and goes to it, where its rules are added.
@@ -39,16 +39,7 @@ export function CreateGroup({ onClose }: { onClose: () => void }) {
           onChange={(e) => change({ description: e.currentTarget.value })}
           error={problemAt(create.problem, "description")}
         />
-        <FormButtons>
-          <Group gap="xs">
-            <Button type="submit" loading={create.isPending}>
-              Create
-            </Button>
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-          </Group>
-        </FormButtons>
+        <Submit action="Create" busy={create.isPending} onClose={onClose} />
       </Form>
       {!nameError && <Refusal error={create.error} />}
     </Panel>

@@ -1,8 +1,8 @@
-import { Button, Code, Group as Row, TextInput } from "@mantine/core";
+import { Code, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { answer, api } from "../../api/client";
-import { Form, FormButtons, Panel } from "../../parts/Panel";
+import { Form, Panel, Submit } from "../../parts/Panel";
 import { Refusal } from "../../parts/Refusal";
 import { Secret } from "../../parts/Secret";
 
@@ -24,16 +24,7 @@ export function AddHost({ onClose }: { onClose: () => void }) {
           onChange={(e) => setName(e.currentTarget.value)}
           maw={320}
         />
-        <FormButtons>
-          <Row gap="xs">
-            <Button type="submit" loading={token.isPending}>
-              Make a token
-            </Button>
-            <Button variant="default" onClick={onClose}>
-              Close
-            </Button>
-          </Row>
-        </FormButtons>
+        <Submit action="Make a token" busy={token.isPending} onClose={onClose} close="Close" />
       </Form>
       <Refusal error={token.error} />
       {token.data && (

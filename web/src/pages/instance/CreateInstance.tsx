@@ -1,11 +1,11 @@
-import { Button, Group as Row, TextInput } from "@mantine/core";
+import { TextInput } from "@mantine/core";
 import { useNavigate } from "react-router";
 import { createInstance } from "../../api/changes";
 import type { NewInstance, Reference } from "../../api/types";
 import { problemAt, useChange } from "../../parts/change";
 import { useDraft } from "../../parts/draft";
 import { GroupPicker } from "../../parts/GroupPicker";
-import { Form, FormButtons, Panel } from "../../parts/Panel";
+import { Form, Panel, Submit } from "../../parts/Panel";
 import { Refusal } from "../../parts/Refusal";
 
 interface Draft {
@@ -53,16 +53,7 @@ export function CreateInstance({ onClose }: { onClose: () => void }) {
           onChange={(groups) => change({ groups })}
           error={problemAt(create.problem, "security-groups")}
         />
-        <FormButtons>
-          <Row gap="xs">
-            <Button type="submit" loading={create.isPending}>
-              Register
-            </Button>
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-          </Row>
-        </FormButtons>
+        <Submit action="Register" busy={create.isPending} onClose={onClose} />
       </Form>
       {!placed && <Refusal error={create.error} />}
     </Panel>

@@ -1,10 +1,10 @@
-import { Button, Checkbox, Group as Row, Select, TextInput } from "@mantine/core";
+import { Checkbox, Select, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { answer, api } from "../../api/client";
 import { queries } from "../../api/cache";
 import type { CreatedKey, Scope } from "../../api/types";
 import { useDraft } from "../../parts/draft";
-import { Form, FormButtons, Panel } from "../../parts/Panel";
+import { Form, Panel, Submit } from "../../parts/Panel";
 import { Refusal } from "../../parts/Refusal";
 import { useCaller } from "../../shell/caller";
 
@@ -88,16 +88,7 @@ export function CreateKey({ onClose, onMade, organization }: CreateKeyProps) {
           onChange={(days) => change({ days: days ?? "90" })}
           allowDeselect={false}
         />
-        <FormButtons>
-          <Row gap="xs">
-            <Button type="submit" loading={create.isPending}>
-              Make the key
-            </Button>
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-          </Row>
-        </FormButtons>
+        <Submit action="Make the key" busy={create.isPending} onClose={onClose} />
       </Form>
       <Refusal error={create.error} />
     </Panel>

@@ -1,9 +1,9 @@
-import { Button, Group as Row, NumberInput, TextInput } from "@mantine/core";
+import { NumberInput, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { answer, api } from "../../api/client";
 import type { Organization, Quotas } from "../../api/types";
 import { useChange } from "../../parts/change";
-import { Form, FormButtons, Panel } from "../../parts/Panel";
+import { Form, Panel, Submit } from "../../parts/Panel";
 import { Refusal } from "../../parts/Refusal";
 
 const titles: Record<keyof Quotas, string> = {
@@ -47,16 +47,7 @@ export function EditOrganization({ organization, onClose }: { organization?: Org
             onChange={(value) => setQuotas({ ...quotas, [quota]: value })}
           />
         ))}
-        <FormButtons>
-          <Row gap="xs">
-            <Button type="submit" loading={save.isPending}>
-              Save
-            </Button>
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-          </Row>
-        </FormButtons>
+        <Submit action="Save" busy={save.isPending} onClose={onClose} />
       </Form>
       <Refusal error={save.error} />
     </Panel>
