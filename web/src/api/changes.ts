@@ -17,9 +17,6 @@ export const makePrimary = (id: string) => answer(api.PUT("/security-group/{id}:
 export const addRules = (group: string, rules: NewRule[]) =>
   answer(api.POST("/security-group/{id}/rules:batch", { params: path(group), body: { rules } }));
 
-export const replaceRules = (group: string, rules: NewRule[]) =>
-  answer(api.PUT("/security-group/{id}/rules", { params: path(group), body: { rules } }));
-
 export const deleteRule = (group: string, rule: string) =>
   answer(api.DELETE("/security-group/{id}/rules/{rule-id}", { params: { path: { id: group, "rule-id": rule } } }));
 
@@ -38,5 +35,3 @@ export const detach = (group: string, instance: string) =>
 export const createInstance = (body: NewInstance) => answer(api.POST("/instance", { body }));
 
 export const deleteInstance = (id: string) => answer(api.DELETE("/instance/{id}", { params: path(id) }));
-
-export const operation = (id: string) => answer(api.GET("/operation/{id}", { params: path(id) }));

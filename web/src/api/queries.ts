@@ -76,12 +76,6 @@ export const hits = (group?: string) =>
     refetchInterval: whileTold,
   });
 
-export const receipts = queryOptions({
-  queryKey: ["receipts"],
-  queryFn: () => answer(api.GET("/receipt")),
-  refetchInterval: live,
-});
-
 export const hosts = queryOptions({
   queryKey: ["hosts"],
   queryFn: async () => (await answer(api.GET("/host"))).hosts,

@@ -1,13 +1,13 @@
 import { ActionIcon, Badge, Button } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
-import { useSearchParams } from "react-router";
 import { groupSummaries } from "../api/queries";
 import type { GroupSummary } from "../api/types";
 import { GroupName } from "../parts/Names";
 import { Notice } from "../parts/Notice";
 import { Page } from "../parts/Page";
 import { usePages } from "../parts/pages";
+import { useParam } from "../parts/param";
 import { Search } from "../parts/Search";
 import { Shimmer } from "../parts/Loaded";
 import { Table, type Column } from "../parts/Table";
@@ -19,8 +19,7 @@ import { DeleteGroup } from "./group/DeleteGroup";
 import classes from "./GroupsPage.module.css";
 
 export function GroupsPage() {
-  const [params] = useSearchParams();
-  const search = params.get("search") ?? "";
+  const [search] = useParam("search");
   const [creating, setCreating] = useState(false);
   const [deleting, setDeleting] = useState<GroupSummary>();
   const may = useMay("rules");

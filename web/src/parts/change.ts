@@ -1,4 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
+import { queries } from "../api/cache";
 import { Problem } from "../api/client";
 import type { Operation } from "../api/types";
 import { report } from "../shell/outcome";
@@ -18,6 +19,7 @@ export function useChange<Asked = void>({ ask, title, undo, onDone }: Change<Ask
       report(title(asked), op, undo?.(asked, op));
       onDone?.(op);
     },
+    onError: () => void queries.invalidateQueries(), // of a change in several steps, some may have been taken
   });
   return { ...mutation, problem: mutation.error instanceof Problem ? mutation.error : undefined };
 }

@@ -5,6 +5,7 @@ import { Link, NavLink } from "react-router";
 import { answer, api } from "../api/client";
 import { queries } from "../api/cache";
 import { useCaller } from "./caller";
+import { attempt } from "./outcome";
 import { Outcomes } from "./Outcomes";
 import { openPalette, Palette } from "./Palette";
 import { places } from "./places";
@@ -112,7 +113,7 @@ function Account() {
           API keys
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item onClick={() => void signOut()}>Sign out</Menu.Item>
+        <Menu.Item onClick={() => attempt("You are still signed in", signOut)}>Sign out</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -1,7 +1,7 @@
 // The changes that this browser asked for, from the question to their end.
 import { useSyncExternalStore } from "react";
-import { operation } from "../api/changes";
 import { queries } from "../api/cache";
+import { operation } from "../api/queries";
 import type { Operation } from "../api/types";
 
 export interface Outcome {
@@ -42,13 +42,21 @@ export function report(title: string, op: Operation, undo?: () => void) {
   void follow(key, op);
 }
 
+// attempt does what no form waits for, such as taking a change back, and shows why if it fails.
+export function attempt(title: string, work: () => Promise<void>) {
+  work().catch((error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    report(title, { id: "", state: "failure", reference: {}, message });
+  });
+}
+
 async function follow(key: number, op: Operation) {
   let now = op;
   await new Promise((wake) => setTimeout(wake)); // until who asked has left: what was deleted need not be read again
   void queries.invalidateQueries();
   while (now.state === "pending" && outcomes.some((o) => o.key === key)) {
     await new Promise((wake) => setTimeout(wake, patience));
-    now = await operation(op.id).catch(() => now);
+    now = await queries.fetchQuery({ ...operation(op.id), staleTime: 0 }).catch(() => now);
     const seen = now;
     set(outcomes.map((o) => (o.key === key ? { ...o, operation: seen } : o)));
   }

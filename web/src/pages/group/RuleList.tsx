@@ -2,7 +2,6 @@ import { ActionIcon, Badge, Text } from "@mantine/core";
 import { IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
-import { useSearchParams } from "react-router";
 import { addRules, deleteRule } from "../../api/changes";
 import { hits as hitsQuery } from "../../api/queries";
 import type { Direction, Group, Rule, RuleHit } from "../../api/types";
@@ -11,10 +10,12 @@ import { useChange } from "../../parts/change";
 import { Confirm } from "../../parts/Confirm";
 import { Notice } from "../../parts/Notice";
 import { Section } from "../../parts/Page";
+import { useParam } from "../../parts/param";
+import { Refusal } from "../../parts/Refusal";
 import { RuleSentence } from "../../parts/RuleSentence";
 import { Table, type Column } from "../../parts/Table";
 import { useMay } from "../../shell/caller";
-import { report } from "../../shell/outcome";
+import { attempt, report } from "../../shell/outcome";
 import { matches } from "../../words/flow";
 import { asNew, sentence } from "../../words/rule";
 import { daysSince } from "../../words/time";
@@ -28,8 +29,7 @@ interface RuleListProps {
 
 // RuleList is one of a group's two lists of rules, with what each is hit by.
 export function RuleList({ group, direction, title, children }: RuleListProps) {
-  const [params] = useSearchParams();
-  const search = params.get("search") ?? "";
+  const [search] = useParam("search");
   const rules = (group.rules ?? []).filter((r) => r["flow-direction"] === direction);
   const found = rules.filter((r) =>
     matches(`${sentence(r)} ${r.network ?? ""} ${r.description ?? ""}`.toLowerCase(), search),
@@ -80,6 +80,7 @@ function Rules({ group, rules, direction, last }: RulesProps) {
   ];
   return (
     <>
+      <Refusal error={remove.error} />
       <Table
         label={`Rules: ${direction}`}
         columns={columns}
@@ -110,9 +111,10 @@ function useDelete(group: Group) {
   return useChange<Rule>({
     ask: (rule) => deleteRule(group.id, rule.id),
     title: (rule) => `${group.name}: ${sentence(rule)} deleted`,
-    undo: (rule) => () => {
-      void addRules(group.id, [asNew(rule)]).then((op) => report(`${group.name}: ${sentence(rule)} added again`, op));
-    },
+    undo: (rule) => () =>
+      attempt(`${group.name}: ${sentence(rule)} is not back`, async () =>
+        report(`${group.name}: ${sentence(rule)} added again`, await addRules(group.id, [asNew(rule)])),
+      ),
   });
 }
 

@@ -3,7 +3,7 @@ import { queries } from "../../api/cache";
 import { group as groupQuery } from "../../api/queries";
 import type { Group, NewRule } from "../../api/types";
 import { useChange } from "../../parts/change";
-import { report } from "../../shell/outcome";
+import { attempt, report } from "../../shell/outcome";
 import { equal, sentence } from "../../words/rule";
 import { count } from "../../words/time";
 
@@ -18,7 +18,7 @@ export function useAddRules(group: Group, onDone?: () => void) {
       return addRules(group.id, rules.slice(-rest));
     },
     title: (rules) => `${group.name}: ${ruleWords(rules)} added`,
-    undo: (rules) => () => void takeBack(group, rules),
+    undo: (rules) => () => attempt(`${group.name}: ${ruleWords(rules)} not taken back`, () => takeBack(group, rules)),
     ...(onDone ? { onDone } : {}),
   });
 }
