@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -13,7 +14,10 @@ import (
 )
 
 // history is the store as the feed sees it.
-type history struct{ *store.Store }
+type history struct {
+	*store.Store
+	late *time.Duration // how long each event is held back
+}
 
 // Snapshot is everything at one revision.
 func (h history) Snapshot(ctx context.Context) (feed.Event, error) {
@@ -27,6 +31,7 @@ func (h history) Watch(ctx context.Context, after int64) <-chan feed.Event {
 	go func() {
 		defer close(events)
 		for e := range h.Store.Watch(ctx, after) {
+			time.Sleep(*h.late)
 			select {
 			case events <- feed.Event(e):
 			case <-ctx.Done(): // ends the store's watch, too
@@ -37,7 +42,7 @@ func (h history) Watch(ctx context.Context, after int64) <-chan feed.Event {
 }
 
 func (s *Server) openFeed(ca *pki.CA, certificate *pki.ServerCertificate) {
-	s.feed = feed.NewServer(history{s.store}, ca, s.config.Log)
+	s.feed = feed.NewServer(history{s.store, &s.late}, ca, s.config.Log)
 	s.stream = s.feed.GRPC(certificate.MutualTLS())
 }
 

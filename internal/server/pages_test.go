@@ -8,20 +8,22 @@ import (
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/client/rest"
 	"github.com/gabion/gabion/internal/etcdcluster"
+	"github.com/gabion/gabion/internal/server"
 )
 
 // TestEveryServerShowsWhatAnyAcknowledged asks the one server for what the other has
 // just made or deleted, without giving it time: it answers out of its own memory, but
-// not before that is as new.
+// not before that is as new. It learns of changes late, so that it has to wait.
 func TestEveryServerShowsWhatAnyAcknowledged(t *testing.T) {
+	const late = 50 * time.Millisecond
 	cluster := etcdcluster.Start(t)
 	first, dir, _ := startOn(t, cluster.Endpoints, "")
-	second, dir2, _ := startOn(t, cluster.Endpoints, dir)
+	second, dir2, _ := startOn(t, cluster.Endpoints, dir, func(s *server.Server) { s.LearnLate(late) })
 	at1, _ := operator(t, dir, first)
 	at2, _ := operator(t, dir2, second)
 	awaitReady(t, dir2, second.Addr())
 
-	for n := range 20 {
+	for n := range 5 {
 		made, err := at1.CreateGroup(t.Context(), rest.CreateSecurityGroupRequest{Name: fmt.Sprint("group", n)})
 		must(t, err)
 		group := made.Reference.ID

@@ -48,6 +48,7 @@ type Server struct {
 	closers   []func() error // in the order of opening
 
 	filesCheck time.Duration // how often given files are read again
+	late       time.Duration // by which the server learns of changes too late; only in tests
 }
 
 // Run runs a server until ctx ends or it can't go on.

@@ -142,16 +142,20 @@ func operator(t *testing.T, dir string, s *server.Server) (*client.Client, *atom
 	return c, warning
 }
 
-// startOn runs a server on the cluster.
-func startOn(t *testing.T, endpoints []string, like string) (s *server.Server, dir string, stop func()) {
+// startOn runs a server on the cluster, prepared in some ways.
+func startOn(t *testing.T, endpoints []string, like string, prepare ...func(*server.Server)) (s *server.Server, dir string, stop func()) {
 	t.Helper()
 	c := configure(t)
 	c.EtcdEndpoints, c.ListenHTTP = endpoints, "127.0.0.1:0"
 	if like != "" {
 		copyKeys(t, like, c.DataDir)
 	}
-	s, end := run(t, c)
-	stop = sync.OnceFunc(end)
+	s, err := server.New(t.Context(), c)
+	must(t, err)
+	for _, p := range prepare {
+		p(s)
+	}
+	stop = sync.OnceFunc(runs(t, s))
 	t.Cleanup(stop)
 	return s, c.DataDir, stop
 }
