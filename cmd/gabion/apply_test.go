@@ -73,6 +73,16 @@ func TestApply(t *testing.T) {
 		{"no peer", "name: web\ningress: [{protocol: tcp}]\n", nil, nil, result{1, "", "group web, ingress rule 1: give either from, a network, or from-group, a group"}},
 		{"the wrong peer", "name: web\negress: [{protocol: tcp, from: '::/0'}]\n", nil, nil, result{1, "", "egress rules have to or to-group"}},
 		{"ports backwards", "name: web\ningress: [{protocol: tcp, ports: 9-8, from: '::/0'}]\n", nil, nil, result{1, "", "port 9-8 runs backwards; write 8-9"}},
+		{"a protocol that nobody knows", "name: x\ningress: [{protocol: tpc, from: '::/0'}]\n", nil, nil, result{1, "", `group x, ingress rule 1: protocol: "tpc" is not one of tcp`}},
+		{"host bits", "name: x\negress: [{protocol: tcp, to: 10.0.0.1/8}]\n", nil, nil, result{1, "", "group x, egress rule 1: to: 10.0.0.1/8 has host bits set; write 10.0.0.0/8"}},
+		{"ports of no ports", "name: x\ningress: [{protocol: gre, ports: 1, from-group: web}]\n", nil, nil, result{1, "", "gre has no ports"}},
+		{"ICMP of the other family", "name: x\ningress: [{protocol: icmp, from: '::/0'}]\n", nil, nil, result{1, "", "write icmpv6 for ::/0"}},
+		{
+			"one address, as it is kept", "name: db\ningress: [{protocol: TCP, from: 203.0.113.7}]\n",
+			nil,
+			[]string{"PUT /security-group/" + dbID + `/rules {"rules":[{"flow-direction":"ingress","network":"203.0.113.7/32","protocol":"tcp"}]}`},
+			result{0, "db: no rules stay\n  + ingress tcp all ports from 203.0.113.7/32\ndb: 1 rule added, no rules deleted; enforced\n", ""},
+		},
 		{"no name", "description: x\n", nil, nil, result{1, "", "group 1 has no name"}},
 		{"nothing", "", nil, nil, result{1, "", "holds no group"}},
 	} {

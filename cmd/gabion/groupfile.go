@@ -161,10 +161,13 @@ func (f groupFile) requests(named func(string) (string, error)) ([]rest.AddRuleR
 }
 
 func (r ruleFile) requests(direction rest.FlowDirection, named func(string) (string, error)) ([]rest.AddRuleRequest, error) {
-	request := rest.AddRuleRequest{
-		FlowDirection: direction, Protocol: rest.Protocol(strings.ToLower(r.Protocol)), Description: r.Description,
+	protocol, err := gabion.ParseProtocol(r.Protocol)
+	if err != nil {
+		return nil, err
 	}
-	if err := r.addPeer(&request, named); err != nil {
+	request := rest.AddRuleRequest{FlowDirection: direction, Protocol: rest.Protocol(protocol.String()), Description: r.Description}
+	peer, err := r.addPeer(&request, named)
+	if err != nil {
 		return nil, err
 	}
 	if r.ICMP != nil {
@@ -176,6 +179,10 @@ func (r ruleFile) requests(direction rest.FlowDirection, named func(string) (str
 	}
 	requests := make([]rest.AddRuleRequest, len(ranges))
 	for i, ports := range ranges {
+		rule := gabion.Rule{Protocol: protocol, Ports: ports, ICMP: r.ICMP.match(protocol), Peer: peer, Description: r.Description}
+		if err := rule.Validate(); err != nil {
+			return nil, err
+		}
 		requests[i] = request
 		if !ports.IsAny() {
 			start, end := int(ports.Start), int(ports.End)
@@ -185,22 +192,37 @@ func (r ruleFile) requests(direction rest.FlowDirection, named func(string) (str
 	return requests, nil
 }
 
-// addPeer sets the other end: from for ingress, to for egress, a network or a group.
-func (r ruleFile) addPeer(request *rest.AddRuleRequest, named func(string) (string, error)) error {
+// match is what a rule of the protocol asks of ICMP: without a word about it, any.
+func (f *icmpFile) match(protocol gabion.Protocol) gabion.ICMPMatch {
+	switch {
+	case f == nil && protocol.IsICMP():
+		return gabion.AnyICMP
+	case f == nil:
+		return gabion.ICMPMatch{}
+	case f.Code == nil:
+		return gabion.ICMPMatch{Type: f.Type, Code: -1}
+	}
+	return gabion.ICMPMatch{Type: f.Type, Code: *f.Code}
+}
+
+// addPeer sets the other end: from for ingress, to for egress, a network as it is kept,
+// or a group.
+func (r ruleFile) addPeer(request *rest.AddRuleRequest, named func(string) (string, error)) (gabion.Peer, error) {
 	network, group, word, others := r.From, r.FromGroup, "from", r.To+r.ToGroup
 	if request.FlowDirection == rest.FlowDirectionEgress {
 		network, group, word, others = r.To, r.ToGroup, "to", r.From+r.FromGroup
 	}
 	switch {
 	case others != "":
-		return fmt.Errorf("%s rules have %s or %s-group", request.FlowDirection, word, word)
+		return gabion.Peer{}, fmt.Errorf("%s rules have %s or %s-group", request.FlowDirection, word, word)
 	case (network == "") == (group == ""):
-		return fmt.Errorf("give either %s, a network, or %s-group, a group", word, word)
+		return gabion.Peer{}, fmt.Errorf("give either %s, a network, or %s-group, a group", word, word)
 	case network != "":
-		request.Network = network
-		return nil
+		parsed, err := gabion.ParseNetwork(word, network)
+		request.Network = parsed.String()
+		return gabion.Peer{Network: parsed}, err
 	}
 	id, err := named(group)
 	request.SecurityGroup = &rest.PeerGroupRequest{ID: id}
-	return err
+	return gabion.Peer{Group: id}, err
 }
