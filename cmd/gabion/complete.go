@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/client/rest"
@@ -27,6 +29,33 @@ func (a *app) completes(c *cobra.Command, positions ...candidates) *cobra.Comman
 func (a *app) completesFlag(c *cobra.Command, flag string, names candidates) {
 	_ = c.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return a.propose(cmd.Context(), names)
+	})
+}
+
+// chooses makes the shell propose all that a flag of c takes.
+func chooses(c *cobra.Command, flag string, from ...string) {
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(from, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// proposeFiles makes the shell propose files and directories where c or a command
+// under it says that it takes some, and nowhere else.
+func proposeFiles(c *cobra.Command) {
+	for _, child := range c.Commands() {
+		proposeFiles(child)
+	}
+	files := cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
+	arguments := cobra.ShellCompDirectiveNoFileComp
+	if strings.HasSuffix(c.Use, " FILE") {
+		arguments = cobra.ShellCompDirectiveDefault
+	}
+	c.CompletionOptions.SetDefaultShellCompDirective(arguments)
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		switch value, _ := pflag.UnquoteUsage(f); value {
+		case "FILE":
+			_ = c.RegisterFlagCompletionFunc(f.Name, files)
+		case "DIR":
+			_ = c.MarkFlagDirname(f.Name)
+		}
 	})
 }
 

@@ -7,6 +7,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// Where a command takes a file the shell proposes some, and nowhere else.
+func TestCompletionOfFiles(t *testing.T) {
+	const files, none, directories = "0", "4", "16"
+	for args, want := range map[string]string{
+		"apply ": files, "backup ": files, "restore ": files, "agent --token-file ": files, "server --tls-cert ": files,
+		"server --data-dir ": directories, "agent --state-dir ": directories,
+		"group create ": none, "host token ": none, "operation show ": none, "rule add web --port ": none, "version ": none,
+	} {
+		got := runWith(nil, append([]string{cobra.ShellCompRequestCmd}, strings.Split(args, " ")...)...)
+		if _, directive, _ := strings.Cut(strings.TrimSpace(got.stdout), ":"); directive != want {
+			t.Errorf("gabion %s[tab]: directive %s, want %s", args, directive, want)
+		}
+	}
+}
+
 func TestCompletionProposesWhatThereIs(t *testing.T) {
 	s := newStub(t, world())
 	for _, test := range []struct{ args, want string }{
@@ -21,6 +36,9 @@ func TestCompletionProposesWhatThereIs(t *testing.T) {
 		{"rule add web --from ", "db\nweb\n"},
 		{"explain --to ", "web1\ntwin\ntwin\n"},
 		{"group list -o ", "table\njson\n"},
+		{"rule hits ", "db\nweb\n"},
+		{"rule add web --direction ", "ingress\negress\n"},
+		{"server --group-changes ", "stopped\nlive\n"},
 	} {
 		got := s.gabion(append([]string{cobra.ShellCompRequestCmd}, strings.Split(test.args, " ")...)...)
 		if proposed, _, _ := strings.Cut(got.stdout, ":"); proposed != test.want {

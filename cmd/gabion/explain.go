@@ -60,10 +60,11 @@ other. The exit code is 0 if the connection is allowed and 1 if it is denied.`,
 	f.SortFlags = false
 	f.StringVar(&flags.from, "from", "", "`INSTANCE|ADDRESS` that opens it")
 	f.StringVar(&flags.to, "to", "", "`INSTANCE|ADDRESS` that it goes to")
-	f.StringVar(&flags.protocol, "protocol", "", "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
+	f.StringVar(&flags.protocol, "protocol", "", protocolUsage)
 	f.IntVar(&flags.port, "port", 0, "`PORT` destination port, with tcp and udp")
 	f.IntVar(&flags.icmpType, "icmp-type", 0, "`N` ICMP type; without it, an echo request")
 	f.IntVar(&flags.icmpCode, "icmp-code", 0, "`N` ICMP code")
+	chooses(cmd, "protocol", protocols...)
 	a.completesFlag(cmd, "from", instanceNames)
 	a.completesFlag(cmd, "to", instanceNames)
 	return a.reads(cmd)

@@ -96,7 +96,7 @@ func newGroupShowCommand(a *app) *cobra.Command {
 }
 
 func (a *app) showGroup(g rest.SecurityGroup, usage rest.SecurityGroupUsage) error {
-	facts := [][]string{{"Name", g.Name}, {"Id", g.ID}}
+	facts := [][]string{{"Name", g.Name}, {"ID", g.ID}}
 	if g.Description != "" {
 		facts = append(facts, []string{"Description", g.Description})
 	}

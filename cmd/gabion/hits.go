@@ -19,7 +19,12 @@ func newRuleHitsCommand(a *app) *cobra.Command {
 		Long: `Show how often each rule was what let packets pass, over all hosts, busiest first.
 
 A rule without hits is shown, too: maybe nobody needs it.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return arguments("GROUP")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

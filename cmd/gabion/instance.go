@@ -80,7 +80,7 @@ func newInstanceShowCommand(a *app) *cobra.Command {
 func (a *app) showInstance(i rest.Instance) error {
 	facts := [][]string{
 		{"Name", i.Name},
-		{"Id", i.ID},
+		{"ID", i.ID},
 		{"State", string(i.State)},
 		{"Host", orDash(i.Host)},
 		{"Groups", names(i.SecurityGroups)},

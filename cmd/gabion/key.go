@@ -84,8 +84,7 @@ audit. A key can't do more than the key that makes it.`,
 	f.DurationVar(&flags.expires, "expires-in", 0, "`DURATION` after which it is refused; without it never")
 	f.StringVar(&flags.organization, "organization", "", "`NAME` of another organization (operators)")
 	f.BoolVar(&flags.operator, "operator", false, "may also do what is above organizations (operators)")
-	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(
-		[]string{"read", "rules", "instances", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	chooses(cmd, "scope", "read", "rules", "instances", "admin")
 	a.completesFlag(cmd, "organization", organizationNames)
 	return cmd
 }

@@ -34,7 +34,7 @@ func newOperationShowCommand(a *app) *cobra.Command {
 }
 
 func operationFacts(o rest.Operation) [][]string {
-	facts := [][]string{{"Id", o.ID}, {"State", stateText(o.State)}}
+	facts := [][]string{{"ID", o.ID}, {"State", stateText(o.State)}}
 	if o.Reference.Command != "" {
 		facts = append(facts, []string{"Asked", o.Reference.Command}, []string{"Of", orDash(o.Reference.ID)})
 	}

@@ -38,8 +38,7 @@ func (f *format) Set(s string) error {
 func (a *app) reads(c *cobra.Command) *cobra.Command {
 	a.format = formatTable
 	c.Flags().VarP(&a.format, "output", "o", "`FORMAT` table for people, json for programs: the API's own fields")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
-		[]string{string(formatTable), string(formatJSON)}, cobra.ShellCompDirectiveNoFileComp))
+	chooses(c, "output", string(formatTable), string(formatJSON))
 	return c
 }
 

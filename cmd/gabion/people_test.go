@@ -93,7 +93,7 @@ EXOaaaaaaaaaaaaaaaaaaaaaaaa  boss  admin,operator  never      never
 		{"key create ci", "", result{2, "", "gabion: --scope is missing; give read, rules, instances or admin; see gabion key create --help\n"}},
 		{"organization create beta --max-keys some", "", result{
 			2, "",
-			"gabion: invalid argument \"some\" for \"--max-keys\" flag: \"some\" is not a number of things; see gabion organization create --help\n",
+			"gabion: --max-keys: \"some\" is not a number of things; see gabion organization create --help\n",
 		}},
 	} {
 		t.Run(test.args, func(t *testing.T) {

@@ -21,7 +21,7 @@ web           2 rules  1 rule  5a9a3c5e  what faces the internet
 `},
 		{"group show web", `
 Name         web
-Id           5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
+ID           5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11
 Description  what faces the internet
 Members      web1
 
@@ -34,7 +34,7 @@ Egress
 `},
 		{"group show 6b00", `
 Name     db
-Id       6b000000-0000-4000-8000-000000000000
+ID       6b000000-0000-4000-8000-000000000000
 Primary  yes: instances that name no group get this one
 Sources  192.0.2.0/24
 Members  none
@@ -68,7 +68,7 @@ ssh   tcp 22                                  Secure shell.
 `},
 		{"instance show web1", `
 Name    web1
-Id      1a000000-0000-4000-8000-000000000000
+ID      1a000000-0000-4000-8000-000000000000
 State   running
 Host    hv1
 Groups  web
@@ -89,7 +89,7 @@ hv1   online   42        -         -     3          3 s ago    v1
 hv2   waiting  0         -         -     0          never      -
 `},
 		{"operation show 0c000000-0000-4000-8000-000000000000", `
-Id       0c000000-0000-4000-8000-000000000000
+ID       0c000000-0000-4000-8000-000000000000
 State    pending: made, but not enforced everywhere yet
 Asked    add-rules-to-security-group
 Of       5a9a3c5e-7c0e-4f3c-9a4c-0c8f2f0f1a11

@@ -47,11 +47,15 @@ var (
 		"organization", "gabion organization list",
 		func(o rest.Organization) (string, string) { return o.ID, o.Name }, (*client.Client).Organizations,
 	}
-	rules = kind[rest.SecurityGroupRule]{
-		"rule", "gabion rule list",
+)
+
+// rulesIn are those of one group. They have no names.
+func rulesIn(group string) kind[rest.SecurityGroupRule] {
+	return kind[rest.SecurityGroupRule]{
+		"rule", "gabion rule list " + group,
 		func(r rest.SecurityGroupRule) (string, string) { return r.ID, "" }, nil,
 	}
-)
+}
 
 // named asks the server for the one thing that wanted names.
 func (k kind[T]) named(ctx context.Context, a *app, wanted string) (*client.Client, T, error) {

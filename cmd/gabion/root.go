@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Groups of commands in the help.
@@ -66,13 +68,48 @@ until the first egress rule.`,
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate(helpTemplate)
 	beNoun(root)
+	checkTopic(root)
 	markRunning(a, root)
+	proposeFiles(root)
 	return root
+}
+
+// checkTopic makes gabion help refuse what is no command, as the command line does.
+func checkTopic(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic(err) // it was made a line above
+	}
+	help.Example = "  gabion help group list"
+	help.Args = func(_ *cobra.Command, args []string) error {
+		topic, rest, err := root.Find(args)
+		if err != nil || len(rest) == 0 {
+			return err
+		}
+		return topic.Args(topic, rest)
+	}
+}
+
+// flagError says what a flag takes, where pflag quotes Go's own words.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return &usageError{err.Error()}
+	}
+	flag, value := invalid.GetFlag(), invalid.GetValue()
+	switch flag.Value.Type() {
+	case "int", "uint16":
+		return usagef("--%s: %q is no number that it takes", flag.Name, value)
+	case "duration":
+		return usagef("--%s: %q is no duration; write one like 30s, 10m or 1h30m", flag.Name, value)
+	}
+	return usagef("--%s: %s", flag.Name, errors.Unwrap(invalid))
 }
 
 // noun is a command that only holds others.

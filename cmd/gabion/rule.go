@@ -15,7 +15,7 @@ import (
 func newRuleCommand(a *app) *cobra.Command {
 	return noun(groupWalls, "rule", "Rules: what a group lets in and out",
 		a.reads(a.completes(newRuleListCommand(a), groupNames)),
-		a.reads(newRuleHitsCommand(a)),
+		a.reads(a.completes(newRuleHitsCommand(a), groupNames)),
 		a.reads(newRuleTemplatesCommand(a)),
 		a.changes(a.completes(newRuleAddCommand(a), groupNames)),
 		a.changes(newRuleDeleteCommand(a)),
@@ -92,6 +92,8 @@ members reach peers. The first egress rule closes all other egress.`,
 	}
 	flags.register(cmd)
 	a.completesFlag(cmd, "template", templateNames)
+	chooses(cmd, "protocol", protocols...)
+	chooses(cmd, "direction", "ingress", "egress")
 	for _, flag := range []string{"from", "to", "from-group", "to-group"} {
 		a.completesFlag(cmd, flag, groupNames)
 	}
@@ -158,7 +160,7 @@ func newRuleDeleteCommand(a *app) *cobra.Command {
 		Args:    arguments("GROUP", "RULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeGroup(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, g rest.SecurityGroup) (change, error) {
-				r, err := rules.find(g.Rules, args[1])
+				r, err := rulesIn(g.Name).find(g.Rules, args[1])
 				if err != nil {
 					return change{}, err
 				}

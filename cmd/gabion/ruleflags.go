@@ -14,6 +14,11 @@ import (
 	"github.com/gabion/gabion/client/rest"
 )
 
+// protocols are those of rules, for --protocol.
+var protocols = []string{"tcp", "udp", "icmp", "icmpv6", "ah", "esp", "gre", "ipip"}
+
+const protocolUsage = "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip"
+
 // everyone is the peer of a template where none is given.
 var everyone = []string{"0.0.0.0/0", "::/0"}
 
@@ -35,7 +40,7 @@ type ruleFlags struct {
 func (f *ruleFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.protocol, "protocol", "", "`PROTOCOL` tcp, udp, icmp, icmpv6, ah, esp, gre or ipip")
+	flags.StringVar(&f.protocol, "protocol", "", protocolUsage)
 	flags.StringSliceVar(&f.ports, "port", nil, "`PORTS` 22, 8000-8100, or several as in 80,443; without it all")
 	flags.StringSliceVar(&f.from, "from", nil, "`NETWORK|GROUP` that may reach the members (ingress); repeat for several")
 	flags.BoolVar(&f.fromMyIP, "from-my-ip", false, "like --from with this machine's address as the server sees it")

@@ -49,6 +49,7 @@ SIGHUP takes over the files of --tls-cert at once.`,
 	f.StringVar(&config.Zone, "zone", "ch-gva-2", "`NAME` of the zone; Terraform's provider knows a fixed list")
 	f.IntVar(&config.RateLimit, "rate-limit", 100, "`REQUESTS` that a key may make in a second, five times as many at once; 0 for any number")
 	f.StringVar(&groupChanges, "group-changes", "stopped", "`WHEN` instances may change their groups: stopped or live")
+	chooses(cmd, "group-changes", "stopped", "live")
 	return cmd
 }
 

@@ -16,7 +16,10 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"group list web":    `"web" is one argument too many; see gabion group list --help`,
 		"group show":        `GROUP is missing; see gabion group show --help`,
 		"group rename web":  `NAME is missing; see gabion group rename --help`,
-		"group list -o xml": `invalid argument "xml" for "-o, --output" flag: "xml" is neither; write table or json; see gabion group list --help`,
+		"group list -o xml": `--output: "xml" is neither; write table or json; see gabion group list --help`,
+		"rule hits a b":     `"b" is one argument too many; see gabion rule hits --help`,
+		"help group lst":    `unknown command "lst"; did you mean gabion group list?; see gabion help --help`,
+		"help group list x": `"x" is one argument too many; see gabion help --help`,
 		"rule add web":      `--protocol is missing; give one, such as tcp, or a --template, such as ssh; see gabion rule add --help`,
 
 		"rule add web --prot tcp":                                          `unknown flag: --prot; see gabion rule add --help`,
@@ -49,6 +52,10 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"agent --server h:1 --state-dir d --router r":      `--router "r" is no address; write one like 192.0.2.1 or fe80::1; see gabion agent --help`,
 		"explain --from a --to b":                          `--protocol is missing; see gabion explain --help`,
 		"explain --from a --to b --protocol tcp":           `--port is missing; say which port of tcp; see gabion explain --help`,
+		"explain --from a --to b --protocol tcp --port x":  `--port: "x" is no number that it takes; see gabion explain --help`,
+		"agent --vlan 70000":                               `--vlan: "70000" is no number that it takes; see gabion agent --help`,
+		"group delete web --wait 3":                        `--wait: "3" is no duration; write one like 30s, 10m or 1h30m; see gabion group delete --help`,
+		"instance create i --label web":                    `--label: web must be formatted as key=value; see gabion instance create --help`,
 		"explain --from a --to b --protocol icmp --port 1": `icmp has no ports; leave --port out; see gabion explain --help`,
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -70,7 +77,7 @@ func TestRefusals(t *testing.T) {
 	s := newStub(t, world())
 	for args, want := range map[string]string{
 		"group show wbe":                         `no group "wbe"; gabion group list shows what there is`,
-		"rule delete web 7777":                   `no rule "7777"; gabion rule list shows what there is`,
+		"rule delete web 7777":                   `no rule "7777"; gabion rule list web shows what there is`,
 		"instance show twin":                     `"twin" is 2 instances; say which by id: 1b000000, 1c000000`,
 		"rule add web --protocol tcp --from dbb": `no group "dbb"; gabion group list shows what there is`,
 		"rule add web --template telnet":         `no template "telnet"; there are ping, ssh`,
