@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { FlowEvent, NewRule, OpenFlow, Operation, Rule } from "../api/types";
 import { endedBy } from "./egress";
@@ -9,6 +8,7 @@ import { parsePorts } from "./ports";
 import { asNew, equal, openShell, sentence } from "./rule";
 import { readRules, writeRules } from "./rulebook";
 import { ago, count } from "./time";
+import flowSource from "../../../flow.go?raw";
 
 const rule = (part: Partial<Rule>): Rule => ({ id: "1", "flow-direction": "ingress", protocol: "tcp", ...part });
 const at = (start: number, end = start) => ({ "start-port": start, "end-port": end });
@@ -169,7 +169,7 @@ test("flow filters take words, and refuse those after a minus", () => {
 });
 
 test("there are words for every reason that the server knows", () => {
-  const names = /reasonNames = .*?\{(.*?)\n\}/s.exec(readFileSync("../flow.go", "utf8"))?.[1] ?? "";
+  const names = /reasonNames = .*?\{(.*?)\n\}/s.exec(flowSource)?.[1] ?? "";
   const reasons = [...names.matchAll(/"([a-z-]+)"/g)].map(([, name = ""]) => name).filter((name) => name !== "none");
   expect(reasons).toContain("denied-ingress");
   expect(reasons.filter((reason) => reasonWords(reason) === reason.replaceAll("-", " "))).toEqual([]);
