@@ -96,6 +96,14 @@ func TestDriftThatApplyRepairsIsTold(t *testing.T) {
 			expectUndisturbed(t, h)
 		})
 	}
+	t.Run("filter detached, and the instance leaves", func(t *testing.T) {
+		h := newHost(t)
+		h.apply(t, view, map[string]int{"tap0": addInterface(t, "tap0")})
+		tampering["filter detached"].with(t, h)
+		h.apply(t, policy.NewView(), nil)
+		expectTold(t, h, tampering["filter detached"].says)
+		expectUndisturbed(t, h)
+	})
 	t.Run("members flushed, and one of them leaves", func(t *testing.T) {
 		h := newHost(t)
 		links := map[string]int{"tap0": addInterface(t, "tap0")}

@@ -171,14 +171,16 @@ func (l *links) drop(pin string) error {
 }
 
 // sweep removes the links of interfaces that are gone. Those of an interface that
-// merely has no instance any more stay, and drop everything.
+// merely has no instance any more stay, and drop everything. Those that somebody else
+// detached stay for the next audit to find.
 func (l *links) sweep() error {
 	for pin, held := range l.held {
 		info, err := held.Info()
 		if err != nil {
 			return fmt.Errorf("identify link %s: %w", pin, err)
 		}
-		if info.TCX() != nil && info.TCX().Ifindex != 0 {
+		index, _, _ := strings.Cut(pin, "-")
+		if info.TCX() != nil && info.TCX().Ifindex != 0 || interfaceExists(index) {
 			continue
 		}
 		if err := l.drop(pin); err != nil {
