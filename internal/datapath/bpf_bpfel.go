@@ -354,35 +354,38 @@ type bpfToldKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapAdmitted        = "admitted"
-	bpfMapCidrs           = "cidrs"
-	bpfMapConfig          = "config"
-	bpfMapEpochs          = "epochs"
-	bpfMapEvents          = "events"
-	bpfMapFlows           = "flows"
-	bpfMapFragments       = "fragments"
-	bpfMapHalfOpen        = "half_open"
-	bpfMapIds             = "ids"
-	bpfMapMembers4        = "members4"
-	bpfMapMembers6        = "members6"
-	bpfMapNamed           = "named"
-	bpfMapNicStates       = "nic_states"
-	bpfMapNics            = "nics"
-	bpfMapPackets         = "packets"
-	bpfMapPolicies        = "policies"
-	bpfMapPolicySets      = "policy_sets"
-	bpfMapRemoteSets      = "remote_sets"
-	bpfMapRuleHits        = "rule_hits"
-	bpfMapTold            = "told"
-	bpfMapVerdicts        = "verdicts"
-	bpfProgCollectExpired = "collect_expired"
-	bpfProgFromInstance   = "from_instance"
-	bpfProgToInstance     = "to_instance"
-	bpfVarClockIsSet      = "clock_is_set"
-	bpfVarCounting        = "counting"
-	bpfVarDescribed       = "described"
-	bpfVarSetClock        = "set_clock"
-	bpfVarTellAllowed     = "tell_allowed"
+	bpfMapAdmitted           = "admitted"
+	bpfMapCidrs              = "cidrs"
+	bpfMapConfig             = "config"
+	bpfMapEpochs             = "epochs"
+	bpfMapEvents             = "events"
+	bpfMapFlows              = "flows"
+	bpfMapFormerFromInstance = "former_from_instance"
+	bpfMapFormerToInstance   = "former_to_instance"
+	bpfMapFragments          = "fragments"
+	bpfMapHalfOpen           = "half_open"
+	bpfMapIds                = "ids"
+	bpfMapMembers4           = "members4"
+	bpfMapMembers6           = "members6"
+	bpfMapNamed              = "named"
+	bpfMapNicStates          = "nic_states"
+	bpfMapNics               = "nics"
+	bpfMapPackets            = "packets"
+	bpfMapPolicies           = "policies"
+	bpfMapPolicySets         = "policy_sets"
+	bpfMapRemoteSets         = "remote_sets"
+	bpfMapRuleHits           = "rule_hits"
+	bpfMapTold               = "told"
+	bpfMapVerdicts           = "verdicts"
+	bpfProgCollectExpired    = "collect_expired"
+	bpfProgFromInstance      = "from_instance"
+	bpfProgToInstance        = "to_instance"
+	bpfVarClockIsSet         = "clock_is_set"
+	bpfVarCounting           = "counting"
+	bpfVarDescribed          = "described"
+	bpfVarSetClock           = "set_clock"
+	bpfVarTakingOver         = "taking_over"
+	bpfVarTellAllowed        = "tell_allowed"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -436,27 +439,29 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
-	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
-	Cidrs      *ebpf.MapSpec `ebpf:"cidrs"`
-	Config     *ebpf.MapSpec `ebpf:"config"`
-	Epochs     *ebpf.MapSpec `ebpf:"epochs"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	Fragments  *ebpf.MapSpec `ebpf:"fragments"`
-	HalfOpen   *ebpf.MapSpec `ebpf:"half_open"`
-	Ids        *ebpf.MapSpec `ebpf:"ids"`
-	Members4   *ebpf.MapSpec `ebpf:"members4"`
-	Members6   *ebpf.MapSpec `ebpf:"members6"`
-	Named      *ebpf.MapSpec `ebpf:"named"`
-	NicStates  *ebpf.MapSpec `ebpf:"nic_states"`
-	Nics       *ebpf.MapSpec `ebpf:"nics"`
-	Packets    *ebpf.MapSpec `ebpf:"packets"`
-	Policies   *ebpf.MapSpec `ebpf:"policies"`
-	PolicySets *ebpf.MapSpec `ebpf:"policy_sets"`
-	RemoteSets *ebpf.MapSpec `ebpf:"remote_sets"`
-	RuleHits   *ebpf.MapSpec `ebpf:"rule_hits"`
-	Told       *ebpf.MapSpec `ebpf:"told"`
-	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
+	Admitted           *ebpf.MapSpec `ebpf:"admitted"`
+	Cidrs              *ebpf.MapSpec `ebpf:"cidrs"`
+	Config             *ebpf.MapSpec `ebpf:"config"`
+	Epochs             *ebpf.MapSpec `ebpf:"epochs"`
+	Events             *ebpf.MapSpec `ebpf:"events"`
+	Flows              *ebpf.MapSpec `ebpf:"flows"`
+	FormerFromInstance *ebpf.MapSpec `ebpf:"former_from_instance"`
+	FormerToInstance   *ebpf.MapSpec `ebpf:"former_to_instance"`
+	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
+	HalfOpen           *ebpf.MapSpec `ebpf:"half_open"`
+	Ids                *ebpf.MapSpec `ebpf:"ids"`
+	Members4           *ebpf.MapSpec `ebpf:"members4"`
+	Members6           *ebpf.MapSpec `ebpf:"members6"`
+	Named              *ebpf.MapSpec `ebpf:"named"`
+	NicStates          *ebpf.MapSpec `ebpf:"nic_states"`
+	Nics               *ebpf.MapSpec `ebpf:"nics"`
+	Packets            *ebpf.MapSpec `ebpf:"packets"`
+	Policies           *ebpf.MapSpec `ebpf:"policies"`
+	PolicySets         *ebpf.MapSpec `ebpf:"policy_sets"`
+	RemoteSets         *ebpf.MapSpec `ebpf:"remote_sets"`
+	RuleHits           *ebpf.MapSpec `ebpf:"rule_hits"`
+	Told               *ebpf.MapSpec `ebpf:"told"`
+	Verdicts           *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -467,6 +472,7 @@ type bpfVariableSpecs struct {
 	Counting    *ebpf.VariableSpec `ebpf:"counting"`
 	Described   *ebpf.VariableSpec `ebpf:"described"`
 	SetClock    *ebpf.VariableSpec `ebpf:"set_clock"`
+	TakingOver  *ebpf.VariableSpec `ebpf:"taking_over"`
 	TellAllowed *ebpf.VariableSpec `ebpf:"tell_allowed"`
 }
 
@@ -490,27 +496,29 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
-	Admitted   *ebpf.Map `ebpf:"admitted"`
-	Cidrs      *ebpf.Map `ebpf:"cidrs"`
-	Config     *ebpf.Map `ebpf:"config"`
-	Epochs     *ebpf.Map `ebpf:"epochs"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	Fragments  *ebpf.Map `ebpf:"fragments"`
-	HalfOpen   *ebpf.Map `ebpf:"half_open"`
-	Ids        *ebpf.Map `ebpf:"ids"`
-	Members4   *ebpf.Map `ebpf:"members4"`
-	Members6   *ebpf.Map `ebpf:"members6"`
-	Named      *ebpf.Map `ebpf:"named"`
-	NicStates  *ebpf.Map `ebpf:"nic_states"`
-	Nics       *ebpf.Map `ebpf:"nics"`
-	Packets    *ebpf.Map `ebpf:"packets"`
-	Policies   *ebpf.Map `ebpf:"policies"`
-	PolicySets *ebpf.Map `ebpf:"policy_sets"`
-	RemoteSets *ebpf.Map `ebpf:"remote_sets"`
-	RuleHits   *ebpf.Map `ebpf:"rule_hits"`
-	Told       *ebpf.Map `ebpf:"told"`
-	Verdicts   *ebpf.Map `ebpf:"verdicts"`
+	Admitted           *ebpf.Map `ebpf:"admitted"`
+	Cidrs              *ebpf.Map `ebpf:"cidrs"`
+	Config             *ebpf.Map `ebpf:"config"`
+	Epochs             *ebpf.Map `ebpf:"epochs"`
+	Events             *ebpf.Map `ebpf:"events"`
+	Flows              *ebpf.Map `ebpf:"flows"`
+	FormerFromInstance *ebpf.Map `ebpf:"former_from_instance"`
+	FormerToInstance   *ebpf.Map `ebpf:"former_to_instance"`
+	Fragments          *ebpf.Map `ebpf:"fragments"`
+	HalfOpen           *ebpf.Map `ebpf:"half_open"`
+	Ids                *ebpf.Map `ebpf:"ids"`
+	Members4           *ebpf.Map `ebpf:"members4"`
+	Members6           *ebpf.Map `ebpf:"members6"`
+	Named              *ebpf.Map `ebpf:"named"`
+	NicStates          *ebpf.Map `ebpf:"nic_states"`
+	Nics               *ebpf.Map `ebpf:"nics"`
+	Packets            *ebpf.Map `ebpf:"packets"`
+	Policies           *ebpf.Map `ebpf:"policies"`
+	PolicySets         *ebpf.Map `ebpf:"policy_sets"`
+	RemoteSets         *ebpf.Map `ebpf:"remote_sets"`
+	RuleHits           *ebpf.Map `ebpf:"rule_hits"`
+	Told               *ebpf.Map `ebpf:"told"`
+	Verdicts           *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *bpfMaps) Close() error {
@@ -521,6 +529,8 @@ func (m *bpfMaps) Close() error {
 		m.Epochs,
 		m.Events,
 		m.Flows,
+		m.FormerFromInstance,
+		m.FormerToInstance,
 		m.Fragments,
 		m.HalfOpen,
 		m.Ids,
@@ -547,6 +557,7 @@ type bpfVariables struct {
 	Counting    *ebpf.Variable `ebpf:"counting"`
 	Described   *ebpf.Variable `ebpf:"described"`
 	SetClock    *ebpf.Variable `ebpf:"set_clock"`
+	TakingOver  *ebpf.Variable `ebpf:"taking_over"`
 	TellAllowed *ebpf.Variable `ebpf:"tell_allowed"`
 }
 

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/gabion/gabion/internal/policy"
 )
 
@@ -36,7 +37,10 @@ type Datapath struct {
 	programs bpfPrograms
 	limits   Limits
 
-	tellAllowed *ebpf.Variable
+	tellAllowed, takingOver *ebpf.Variable
+
+	types         *btf.Spec // of our maps
+	formerLayouts []string  // of maps that decide until the first Apply; nil: ours do
 
 	asking sync.Mutex // held around mu
 	prober *prober    // nil: nobody has asked yet
@@ -81,6 +85,10 @@ func (d *Datapath) Apply(ctx context.Context, v *policy.View, links map[string]i
 	refused, err := d.write(v, attached)
 	if err != nil {
 		return errors.Join(append(problems, fmt.Errorf("apply revision %d: %w", v.Revision, err))...)
+	}
+	if err := d.takeOver(); err != nil {
+		d.actual = nil // until then nothing is to be audited
+		return errors.Join(append(problems, fmt.Errorf("take over from another layout of maps: %w", err))...)
 	}
 	if err := d.links.sweep(); err != nil {
 		problems = append(problems, err)

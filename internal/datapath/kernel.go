@@ -31,16 +31,24 @@ func innerSpecsOf(spec *ebpf.CollectionSpec) innerSpecs {
 	}
 }
 
-// settle waits for a grace period if the phase must not meet what was written. The
-// kernel waits for one in every single update of a map of maps.
+// settle waits for a grace period if the phase must not meet what was written.
 func (k *kernel) settle(before phase) error {
 	if k.grace.needed(before) {
-		if err := k.maps.Policies.Put(uint32(0), k.stubs.policies); err != nil {
-			return fmt.Errorf("wait for a grace period: %w", err)
+		if err := k.wait(); err != nil {
+			return err
 		}
 		k.grace = grace{}
 	}
 	k.grace.begin(before)
+	return nil
+}
+
+// wait returns when no packet is any more where it was in the programs: the kernel
+// waits for a grace period in every single update of a map of maps.
+func (k *kernel) wait() error {
+	if err := k.maps.Policies.Put(uint32(0), k.stubs.policies); err != nil {
+		return fmt.Errorf("wait for a grace period: %w", err)
+	}
 	return nil
 }
 

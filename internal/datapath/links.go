@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,9 +35,7 @@ type hook struct {
 	program *ebpf.Program
 }
 
-// openLinks takes over the pinned links, and has them run these programs. It does
-// so even where they seem to run them already: the same instructions may hold other
-// maps. The replacement is atomic.
+// openLinks takes over the pinned links. They run what they ran, until replace.
 func openLinks(dir string, programs *bpfPrograms) (*links, error) {
 	l := &links{dir: dir, held: map[string]link.Link{}, ids: map[string]ebpf.ProgramID{}, hooks: []hook{
 		{"from_instance", ebpf.AttachTCXIngress, programs.FromInstance},
@@ -65,14 +64,62 @@ func (l *links) adopt(pin string) error {
 			return fmt.Errorf("load link %s: %w", pin, err)
 		}
 		l.held[pin] = held
-		switch err := held.Update(h.program); {
-		case errors.Is(err, unix.ENOLINK): // its interface is gone
-			return l.drop(pin)
-		case err != nil:
+	}
+	return nil
+}
+
+// replace has all links run our programs, each from one packet to the next. It does so
+// even where they seem to run them already: the same instructions may hold other maps.
+func (l *links) replace() error {
+	programs := map[string]*ebpf.Program{}
+	for _, h := range l.hooks {
+		programs[h.name] = h.program
+	}
+	for pin, held := range l.held {
+		_, hookName, _ := strings.Cut(pin, "-")
+		err := held.Update(programs[hookName])
+		if errors.Is(err, unix.ENOLINK) { // its interface is gone
+			err = l.drop(pin)
+		}
+		if err != nil {
 			return fmt.Errorf("replace the program of link %s: %w", pin, err)
 		}
 	}
 	return nil
+}
+
+// over is the program of a hook that runs somewhere over one of the maps; nil if none does.
+func (l *links) over(hookName string, maps map[ebpf.MapID]bool) (*ebpf.Program, error) {
+	for pin, held := range l.held {
+		if _, name, _ := strings.Cut(pin, "-"); name != hookName {
+			continue
+		}
+		info, err := held.Info()
+		if err != nil {
+			return nil, fmt.Errorf("identify link %s: %w", pin, err)
+		}
+		program, err := ebpf.NewProgramFromID(info.Program)
+		if err != nil {
+			return nil, fmt.Errorf("open the program of link %s: %w", pin, err)
+		}
+		uses, err := usesAny(program, maps)
+		if uses {
+			return program, nil
+		}
+		if err = errors.Join(err, program.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func usesAny(program *ebpf.Program, maps map[ebpf.MapID]bool) (bool, error) {
+	info, err := program.Info()
+	if err != nil {
+		return false, fmt.Errorf("identify program: %w", err)
+	}
+	used, _ := info.MapIDs()
+	return slices.ContainsFunc(used, func(id ebpf.MapID) bool { return maps[id] }), nil
 }
 
 func (l *links) path(pin string) string { return filepath.Join(l.dir, pin) }

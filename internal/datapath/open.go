@@ -28,7 +28,9 @@ type Config struct {
 }
 
 // Open loads the programs and takes over what is pinned in cfg.Dir, or pins it anew.
-// What was enforced before goes on being enforced, by the new programs.
+// What was enforced before goes on being enforced, by the new programs. Where the maps
+// of an agent with another layout are pinned, its programs go on deciding by them until
+// the first Apply, which takes over from them.
 func Open(cfg Config) (_ *Datapath, err error) {
 	if err := checkHost(); err != nil {
 		return nil, err
@@ -74,7 +76,8 @@ func (d *Datapath) open(cfg Config) error {
 		return fmt.Errorf("load eBPF programs: %w", err)
 	}
 	d.programs, d.kernel.maps = objects.bpfPrograms, objects.bpfMaps
-	d.tellAllowed = objects.TellAllowed
+	d.tellAllowed, d.takingOver = objects.TellAllowed, objects.TakingOver
+	d.types = spec.Types
 	d.limits = limitsOf(spec)
 	d.kernel.inner = innerSpecsOf(spec)
 	if d.kernel.stubs, err = openStubs(&d.kernel.maps, d.kernel.inner); err != nil {
@@ -83,32 +86,20 @@ func (d *Datapath) open(cfg Config) error {
 	if err := d.kernel.nameServers(cfg.DHCPServers, cfg.Routers); err != nil {
 		return err
 	}
+	if d.formerLayouts, err = formerLayouts(cfg.Dir); err != nil {
+		return err
+	}
 	if d.links, err = openLinks(filepath.Join(cfg.Dir, linksDir), &d.programs); err != nil {
 		return err
 	}
-	return removeFormer(cfg.Dir)
+	if d.formerLayouts != nil {
+		return nil
+	}
+	return errors.Join(d.links.replace(), removeFormer(cfg.Dir))
 }
 
 // layout ends the names of pinned maps.
 var layout = "_v" + strconv.Itoa(abiVersion)
-
-// removeFormer unpins the maps of other layouts: no program uses them any more.
-// What they said is not taken over: until the first Apply, all frames are dropped.
-func removeFormer(dir string) error {
-	pins, err := filepath.Glob(filepath.Join(dir, "*_v[0-9]*"))
-	if err != nil {
-		return fmt.Errorf("list maps: %w", err)
-	}
-	for _, pin := range pins {
-		if strings.HasSuffix(pin, layout) {
-			continue
-		}
-		if err := os.Remove(pin); err != nil {
-			return fmt.Errorf("unpin map of another layout: %w", err)
-		}
-	}
-	return nil
-}
 
 // pinnedSpec is what is to be loaded, with each map pinned under its versioned name.
 func pinnedSpec() (*ebpf.CollectionSpec, error) {
@@ -117,8 +108,8 @@ func pinnedSpec() (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("read embedded eBPF programs: %w", err)
 	}
 	for name, m := range spec.Maps {
-		if strings.HasPrefix(name, ".") || name == bpfMapPackets {
-			continue // the programs' own: constants and scratch, laid out by each build
+		if strings.HasPrefix(name, ".") || name == bpfMapPackets || m.Type == ebpf.ProgramArray {
+			continue // the programs' own: constants, scratch and former programs, laid out by each build
 		}
 		m.Name = name + layout
 		m.Pinning = ebpf.PinByName

@@ -90,31 +90,6 @@ func TestMapsOfAnotherLayoutAreRefused(t *testing.T) {
 	h.open(t)
 }
 
-// TestMapsOfAFormerLayoutAreReplaced: nothing is enforced by them once the programs are ours.
-func TestMapsOfAFormerLayoutAreReplaced(t *testing.T) {
-	h := newHost(t)
-	ifindex := addInterface(t, "tap0")
-	h.apply(t, oneRule(gabion.Rule{}), map[string]int{"tap0": ifindex})
-	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
-	pins, err := filepath.Glob(filepath.Join(h.dir, "*_v2"))
-	if err != nil || len(pins) == 0 {
-		t.Fatalf("pins %v, error %v", pins, err)
-	}
-	for _, pin := range pins {
-		if err := os.Rename(pin, strings.TrimSuffix(pin, "2")+"1"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.open(t)
-	wantPrograms(t, ifindex, 2)
-	if former, err := filepath.Glob(filepath.Join(h.dir, "*_v1")); err != nil || len(former) != 0 {
-		t.Errorf("left of the former layout: %v, error %v", former, err)
-	}
-	h.apply(t, oneRule(gabion.Rule{}), map[string]int{"tap0": ifindex})
-}
-
 // TestANewAgentBringsItsPrograms to interfaces that were attached before it.
 func TestANewAgentBringsItsPrograms(t *testing.T) {
 	h := newHost(t)

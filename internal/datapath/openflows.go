@@ -40,7 +40,7 @@ func (d *Datapath) OpenFlows(instance string, limit int) (flows []OpenFlow, more
 		for _, outer := range []*ebpf.Map{d.kernel.maps.Flows, d.kernel.maps.HalfOpen} {
 			err := within(outer, slot, 1, func(m *ebpf.Map) error {
 				return eachFlow(m, func(key *bpfFlowKey, flow *bpfFlow) bool {
-					if idle := now - flow.LastSeen; int32(idle) > 0 && idle > timeoutOf(key, flow.State) {
+					if isExpired(key, flow, now) {
 						return true
 					}
 					more = len(flows) == limit
@@ -107,9 +107,17 @@ func openFlow(owner Owner, key *bpfFlowKey, flow *bpfFlow, now uint32, rules map
 const (
 	tickBits   = 20 // TICK_BITS
 	flowEgress = 1  // FLOW_EGRESS
+	flowFIN    = 2  // FLOW_FIN
+	flowEnd    = 8  // FLOW_END
+	flowACK    = 32 // FLOW_ACK
 )
 
 func ticksOf(d time.Duration) uint32 { return uint32(d >> tickBits) }
+
+func isExpired(key *bpfFlowKey, flow *bpfFlow, now uint32) bool {
+	idle := now - flow.LastSeen
+	return int32(idle) > 0 && idle > timeoutOf(key, flow.State)
+}
 
 // timeoutOf is timeout_of of bpf/flow.h: what is behind it is no flow any more.
 func timeoutOf(key *bpfFlowKey, state bpfFlowState) uint32 {

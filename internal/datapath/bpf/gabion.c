@@ -17,6 +17,7 @@
 #include "count.h"
 #include "dhcp.h"
 #include "flow.h"
+#include "former.h"
 #include "fragment.h"
 #include "known.h"
 #include "maps.h"
@@ -205,6 +206,8 @@ static __always_inline enum reason judge_to_instance(struct __sk_buff *skb, stru
 static __always_inline int finish(struct __sk_buff *skb, struct packet *p, enum reason reason)
 {
 	p->reason = reason;
+	if (!passes(reason) && is_taking_over())
+		return TCX_DROP; /* the former programs have the last word, and count it */
 	count(skb, p->nic.slot, reason, p->rule, p->count);
 	if (is_worth_telling(reason))
 		tell(p, reason);
@@ -276,7 +279,11 @@ int from_instance(struct __sk_buff *skb)
 {
 	int action = decide(skb, EGRESS);
 
-	return action == ALL_STEPS ? steps_from_instance(skb) : action;
+	if (action == ALL_STEPS)
+		action = steps_from_instance(skb);
+	if (action == TCX_DROP && is_taking_over())
+		bpf_tail_call(skb, &former_from_instance, 0);
+	return action;
 }
 
 SEC("tcx/egress")
@@ -284,7 +291,11 @@ int to_instance(struct __sk_buff *skb)
 {
 	int action = decide(skb, INGRESS);
 
-	return action == ALL_STEPS ? steps_to_instance(skb) : action;
+	if (action == ALL_STEPS)
+		action = steps_to_instance(skb);
+	if (action == TCX_DROP && is_taking_over())
+		bpf_tail_call(skb, &former_to_instance, 0);
+	return action;
 }
 
 /* Run by the agent, for one NIC after the other. */
