@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/gabion/gabion"
@@ -72,9 +73,17 @@ func auditTable(records []rest.AuditRecord, installation bool) *table {
 			outcome += fmt.Sprintf(" (%d times)", r.Count)
 		}
 		t.add(fmt.Sprint(r.Sequence), r.Time.Local().Format(time.DateTime), who(r),
-			orDash(r.Remote), r.Action, orDash(short(r.Subject)), outcome)
+			orDash(r.Remote), r.Action, orDash(subject(r)), outcome)
 	}
 	return t
+}
+
+// subject is what the change was of: an id, short as everywhere, or a name.
+func subject(r rest.AuditRecord) string {
+	if uuid.Validate(r.Subject) == nil {
+		return short(r.Subject)
+	}
+	return r.Subject
 }
 
 // who did it: a key; without one whoever asked from somewhere, or the server itself.
