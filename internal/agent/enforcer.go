@@ -67,7 +67,7 @@ type enforcer struct {
 	enforced int64                      // revision of state's epoch that is in force; 0: none
 	fresh    bool                       // state is from the server, not from the file
 	unsaved  bool                       // state is newer than its file
-	unsigned bool                       // state is another policy than the server was told the digest of
+	digest   []byte                     // of state's view; nil: the server was told, or there is none
 	unlisted bool                       // instances came, maybe on interfaces that links lacks
 	dirty    bool                       // what is in force may differ from state and links
 	owed     bool                       // the server waits for an ack
@@ -113,7 +113,7 @@ func (e *enforcer) Replace(epoch string, v *policy.View) {
 			e.enforced = 0
 		}
 		e.state = &feed.State{Epoch: epoch, View: v}
-		e.fresh, e.unsaved, e.unsigned, e.unlisted, e.dirty, e.owed = true, true, true, true, true, true
+		e.fresh, e.unsaved, e.unlisted, e.dirty, e.owed = true, true, true, true, true
 	})
 }
 
@@ -124,7 +124,7 @@ func (e *enforcer) Change(d *policy.Delta) {
 		e.state.View.Apply(d)
 		e.fresh, e.owed = true, true
 		if !d.IsEmpty() {
-			e.unsaved, e.unsigned, e.dirty = true, true, true
+			e.unsaved, e.dirty = true, true
 		}
 		if len(d.Instances) > 0 {
 			e.unlisted = true
@@ -213,9 +213,9 @@ func (e *enforcer) step(ctx context.Context) {
 
 // certify says what the policy in force is.
 func (e *enforcer) certify() {
-	if e.unsigned {
-		e.unsigned = false
-		e.server.Certify(feed.Digest(e.state.View))
+	if e.digest != nil {
+		e.server.Certify(e.digest)
+		e.digest = nil
 	}
 }
 
@@ -225,9 +225,11 @@ func (e *enforcer) save() {
 		return
 	}
 	e.unsaved = false
-	if err := e.states.save(e.state); err != nil {
+	digest, err := e.states.save(e.state)
+	if err != nil {
 		e.log.Error("the policy can't be kept for a start without server", "error", err)
 	}
+	e.digest = digest
 }
 
 // enforce puts the policy in force, and tells whether it is. It lets nothing stand

@@ -37,7 +37,8 @@ type bench struct {
 
 	protection atomic.Pointer[feed.Protection]
 
-	unobserved bool // something was acknowledged before it was observed
+	certified  [][]byte // digests, read after an ack
+	unobserved bool     // something was acknowledged before it was observed
 }
 
 type applied struct {
@@ -72,7 +73,7 @@ func (b *bench) Apply(ctx context.Context, v *policy.View, links map[string]int)
 	}
 }
 
-func (*bench) Certify([]byte) {}
+func (b *bench) Certify(digest []byte) { b.certified = append(b.certified, digest) }
 
 func (b *bench) Ack(at feed.Position, problem error) {
 	a := ack{at: at}
@@ -201,6 +202,31 @@ func TestPolicyIsWrittenEnforcedAcknowledged(t *testing.T) {
 	}
 	if err := b.Ready(); err != nil {
 		t.Errorf("not ready: %v", err)
+	}
+}
+
+// The digest that comes with an ack is that of the policy in force, and is told once.
+func TestWhatIsInForceIsCertified(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5, one(false)))
+	next(t, "Apply", b.applied)
+	b.answer <- errors.New("map is full")
+	b.expectAck(t, 0, "map is full")
+	if len(b.certified) > 0 {
+		t.Errorf("certified %x, which is not in force", b.certified)
+	}
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	b.Change(&policy.Delta{Revision: 6})
+	b.expectAck(t, 6, "")
+	_, want, err := (&feed.State{View: view(6, one(false))}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]byte{want}, b.certified); diff != "" {
+		t.Error(diff)
 	}
 }
 

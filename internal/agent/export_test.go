@@ -67,5 +67,6 @@ func Protect(h Host, c ProtectionConfig, v *policy.View, links map[string]hyperv
 
 // SaveState writes the host's state file in the directory.
 func SaveState(dir, host string, s *feed.State) error {
-	return stateFile{path: filepath.Join(dir, stateFileName), host: host}.save(s)
+	_, err := stateFile{path: filepath.Join(dir, stateFileName), host: host}.save(s)
+	return err
 }

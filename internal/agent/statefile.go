@@ -32,18 +32,19 @@ func (f stateFile) load() (*feed.State, error) {
 	return state, nil
 }
 
-// save replaces the file. If it can't, it removes the old one: no policy for new
-// interfaces is better than one of the past for all.
-func (f stateFile) save(s *feed.State) error {
-	data, err := s.Encode()
+// save replaces the file, and returns the digest of what is in it. If it can't, it
+// removes the old one: no policy for new interfaces is better than one of the past for
+// all.
+func (f stateFile) save(s *feed.State) (digest []byte, err error) {
+	data, digest, err := s.Encode()
 	if err == nil {
 		err = atomicfile.Write(f.path, data, 0o600)
 	}
 	if err == nil {
-		return nil
+		return digest, nil
 	}
 	if gone := os.Remove(f.path); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 		err = errors.Join(err, gone)
 	}
-	return fmt.Errorf("write state file: %w", err)
+	return digest, fmt.Errorf("write state file: %w", err)
 }

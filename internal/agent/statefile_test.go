@@ -40,7 +40,7 @@ func TestStartWithoutServer(t *testing.T) {
 }
 
 func TestDamagedStateFileIsNotEnforced(t *testing.T) {
-	good, err := (&feed.State{Epoch: "e", View: view(5, one(false))}).Encode()
+	good, _, err := (&feed.State{Epoch: "e", View: view(5, one(false))}).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func BenchmarkStateFile(b *testing.B) {
 			}
 		}
 		state := &feed.State{Epoch: "e", View: v}
-		data, err := state.Encode()
+		data, _, err := state.Encode()
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func BenchmarkStateFile(b *testing.B) {
 		})
 		b.Run(fmt.Sprint(members, "/encode"), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := state.Encode(); err != nil {
+				if _, _, err := state.Encode(); err != nil {
 					b.Fatal(err)
 				}
 			}

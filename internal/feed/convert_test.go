@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -180,7 +181,7 @@ func TestStateRoundTripAndDamage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := &feed.State{Epoch: ids.Draw(t, "epoch"), View: policy.NewView()}
 		want.View.Apply(drawDelta(t))
-		data, err := want.Encode()
+		data, digest, err := want.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,6 +191,14 @@ func TestStateRoundTripAndDamage(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got, same); diff != "" {
 			t.Fatal(diff)
+		}
+		got.View.Revision++
+		if _, again, err := got.Encode(); err != nil || !bytes.Equal(again, digest) {
+			t.Fatalf("with another revision its digest is %x, %v; it was %x", again, err, digest)
+		}
+		got.View.Groups["other"] = &policy.Group{ID: "other"}
+		if _, other, err := got.Encode(); err != nil || bytes.Equal(other, digest) {
+			t.Fatalf("with another group its digest is still %x, %v", other, err)
 		}
 
 		length := rapid.IntRange(0, len(data)-1).Draw(t, "length")
@@ -360,7 +369,7 @@ func FuzzMessageOfServer(f *testing.F) {
 func FuzzState(f *testing.F) {
 	state := feed.State{Epoch: "e", View: policy.NewView()}
 	state.View.Revision = 1
-	data, err := state.Encode()
+	data, _, err := state.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gabion/gabion/internal/feed/feedpb"
@@ -23,15 +24,29 @@ type State struct {
 	View  *policy.View
 }
 
-// Encode makes a state file's content: header, SHA-256 of the rest, the rest.
-func (s *State) Encode() ([]byte, error) {
-	body, err := proto.Marshal(&feedpb.State{StoreEpoch: s.Epoch, View: encodeView(s.View)})
+// Encode makes a state file's content: header, SHA-256 of the rest, the rest. The
+// digest is that of the view, whatever its revision: equal views, equal digests.
+//
+// A view of many members takes its time, so it is encoded once for both: its revision
+// comes in a field of its own, which whoever decodes the file merges with the rest.
+func (s *State) Encode() (file, digest []byte, err error) {
+	whole := encodeView(s.View)
+	whole.Revision = 0
+	view, err := proto.MarshalOptions{Deterministic: true}.Marshal(whole)
 	if err != nil {
-		return nil, fmt.Errorf("encode state: %w", err)
+		return nil, nil, fmt.Errorf("encode state: %w", err)
 	}
-	sum := sha256.Sum256(body)
-	return bytes.Join([][]byte{[]byte(stateHeader), sum[:], body}, nil), nil
+	body, err := proto.Marshal(&feedpb.State{StoreEpoch: s.Epoch, View: &feedpb.Delta{Revision: s.View.Revision}})
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode state: %w", err)
+	}
+	body = protowire.AppendBytes(protowire.AppendTag(body, viewField, protowire.BytesType), view)
+	sum, of := sha256.Sum256(body), sha256.Sum256(view)
+	return bytes.Join([][]byte{[]byte(stateHeader), sum[:], body}, nil), of[:], nil
 }
+
+// viewField is the number of feedpb.State's view.
+const viewField = 2
 
 // DecodeState reads the host's state file, and refuses one that is not exactly
 // what was written.
