@@ -33,7 +33,7 @@ func TestDiskFull(t *testing.T) {
 	refused := await(t, "a write to be refused", func() bool { err = s.write(t); return err != nil })
 	r.say("%s after the last byte was taken writes are refused with %q", rounded(refused), message(err))
 	time.Sleep(*lasts)
-	if s.ended() {
+	if ended(s.server.Process()) {
 		t.Error("the server ended")
 	}
 	must(t, os.Remove(filler))
@@ -78,8 +78,8 @@ func TestSyncFails(t *testing.T) {
 		}
 		must(t, strace.Process.Kill()) // asked politely it would wait for a process that has ended
 		strace.Wait()                  //nolint:errcheck // it was killed
-		await(t, "the server to end, or to write again", func() bool { return s.ended() || s.write(t) == nil })
-		if s.ended() {
+		await(t, "the server to end, or to write again", func() bool { return ended(s.server.Process()) || s.write(t) == nil })
+		if ended(s.server.Process()) {
 			must(t, s.server.Start(t.Context()))
 		}
 	}
@@ -87,13 +87,4 @@ func TestSyncFails(t *testing.T) {
 	r.packets(traffic)
 	r.say("the server ends when it can't sync, and its unit starts it again")
 	r.converged(s, churn)
-}
-
-func (s *site) ended() bool {
-	select {
-	case <-s.server.Process().Done():
-		return true
-	default:
-		return false
-	}
 }

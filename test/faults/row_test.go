@@ -36,6 +36,7 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestRulesChange", "10,000 changes of the rules", "I1–I5"},
 	{"TestRevocation", "1,000 connections in use lose the rule that admitted them", "no payload once the change is reported as applied"},
 	{"TestAgentStopped", "agent stopped (SIGSTOP)", "I1, I2; its readiness probe fails within 10 s, caught up within 5 s"},
+	{"TestOutOfMemory", "agent and server get no more memory (RLIMIT_DATA) and end", "I1–I5; unready within 10 s, caught up within 5 s"},
 	{"TestHostRestarts", "host restarts while the server is away", "I1: no frame before the policy; then the last policy, I2"},
 	{"TestUpgrade", "upgrade and downgrade of the agents", "I1–I5, flows kept"},
 	{"TestUpgradeOfLayout", "upgrade and downgrade of the agents with another layout of their maps", "I1–I5, flows kept"},
@@ -55,8 +56,11 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestRestored", "store backed up, lost and restored to what it was", "I1, I2, I4; agents take the older policy"},
 	{"TestDrift", "filter detached, map flushed, pin removed, nftables flushed by another tool", "repaired within 2 s and told"},
 	{"TestTapsRecreated", "tap deleted and made anew with its old number, for another instance", "I1–I5; never the old identity, no pin, map or file left over"},
+	{"TestTapRenamed", "tap renamed, and another instance registered with its new name", "I1–I5; never the old identity, no pin, map or file left over"},
 	{"TestFlowTableFull", "flow table of an interface full", "I1–I5; new flows refused and counted, what flows and neighbours unaffected"},
+	{"TestPolicyFull", "policy that does not fit into the maps", "I1–I5; what was in force stays, and that is told; nothing of it is reported as enforced"},
 	{"TestStateFileDamaged", "state file damaged and server away", "I1–I5; the file is refused, the policy in force kept"},
+	{"TestFramesDamaged", "damaged and random frames, from who has a server's key to agents, and from who has a host's to the server", "I1–I5; refused, nobody ends, the last good policy kept"},
 	{"TestPoison", "objects that can't be read, written straight into etcd", "I1–I5; reported"},
 }
 

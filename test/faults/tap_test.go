@@ -53,9 +53,15 @@ func TestTapsRecreated(t *testing.T) {
 	}
 	r.converged(s, churn)
 	must(t, passer.Unplug())
+	r.nothingLeft(s, before)
+}
+
+// nothingLeft waits until the agent of h1 has let go of what is gone.
+func (r *row) nothingLeft(s *site, before string) {
+	r.Helper()
 	after := ""
-	for late := time.Now().Add(settling); after != before && time.Now().Before(late); time.Sleep(look) {
-		after = s.leavings(t)
+	for late := time.Now().Add(patience); after != before && time.Now().Before(late); time.Sleep(look) {
+		after = s.leavings(r.T)
 	}
 	if after != before {
 		r.Errorf("something is left over: before %s, after %s", before, after)
@@ -63,9 +69,6 @@ func TestTapsRecreated(t *testing.T) {
 	}
 	r.say("nothing is left over: %s", before[:strings.Index(before, ", files")])
 }
-
-// settling is how long the agent may take to let go of what is gone.
-const settling = 10 * time.Second
 
 // replug takes the guest's link away and makes it anew, with that number if it is not 0.
 func (s *site) replug(t *testing.T, g *lab.Guest, number int) {
@@ -158,4 +161,54 @@ func elements(t *testing.T, pattern string) int {
 		}
 	}
 	return len(different)
+}
+
+// A tap that gets another name is nobody's any more, and then an instance's of other
+// addresses: the friend's pass only where the policy has the friend.
+func TestTapRenamed(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	passer, err := s.h1.AddGuest("passer")
+	must(t, err)
+	s.agentArgs = []string{"--instance-interface", "tap-"}
+	s.start(t)
+	s.awaitAnswer(t)
+	before := s.leavings(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	friends, moved := passer.Interface, "tap-moved"
+	cycles, asFriend, asMoved := times(3, 200), uint64(0), uint64(0)
+	var closed []time.Duration
+	for range cycles {
+		friend := s.register(t, passer, "friends")
+		asFriend += s.tries(t, passer, func() {})
+		begun := time.Now()
+		must(t, passer.Rename(moved))
+		await(t, "the renamed interface to be closed", func() bool { return s.tries(t, passer, func() {}) == 0 })
+		closed = append(closed, time.Since(begun))
+		other := s.done(t)(s.client.CreateInstance(t.Context(), s.otherAt(passer))).Reference.ID
+		asMoved += s.tries(t, passer, func() {})
+		s.done(t)(s.client.DeleteInstance(t.Context(), other))
+		asMoved += s.tries(t, passer, func() {})
+		must(t, passer.Rename(friends))
+		await(t, "the friend to pass again", func() bool { return s.tries(t, passer, func() {}) > 0 })
+		s.done(t)(s.client.DeleteInstance(t.Context(), friend))
+	}
+	r.packets(traffic)
+	r.say("%d cycles, %s packets of the friend passed, %d with the other name", cycles, count(asFriend), asMoved)
+	r.within("the renamed interface closed after at most", quantile(closed, 1), 2*time.Second)
+	if asFriend == 0 || asMoved > 0 {
+		r.Errorf("%d packets passed with the other name, %d of the friend", asMoved, asFriend)
+	}
+	r.converged(s, churn)
+	must(t, passer.Unplug())
+	r.nothingLeft(s, before)
+}
+
+// otherAt is an instance that has the guest's interface and none of its addresses.
+func (s *site) otherAt(g *lab.Guest) rest.CreateInstanceRequest {
+	other := s.instanceOf(g, "friends")
+	other.Name = "other"
+	other.Interfaces[0].MAC, other.Interfaces[0].IPv4, other.Interfaces[0].IPv6 = "02:77:00:00:01:01", []string{"10.77.0.250"}, nil
+	return other
 }

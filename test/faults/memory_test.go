@@ -1,0 +1,94 @@
+package faults_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gabion/gabion/client/rest"
+	"github.com/gabion/gabion/internal/lab"
+)
+
+// A process that gets no more memory ends, in whatever it was about: the kernel refuses
+// what it asks for. (One that the kernel ends because others took all is killed, as in
+// TestAgentKilled and TestServerKilled.)
+func TestOutOfMemory(t *testing.T) {
+	r := begin(t)
+	s := newSite(t)
+	s.start(t)
+	churn := s.startChurn(t, 0)
+	traffic := s.startTraffic(t)
+	var unready, caughtUp []time.Duration
+	ends := times(1, 20)
+	for range ends {
+		agent := s.agents["h1"]
+		s.starve(t, agent.Process())
+		unready = append(unready, await(t, "the agent to be unready", func() bool { return !ready(agent) }))
+		must(t, agent.Start())
+		caughtUp = append(caughtUp, s.settled(t))
+		s.starve(t, s.server.Process())
+		must(t, s.server.Start(t.Context()))
+		caughtUp = append(caughtUp, s.settled(t))
+	}
+	s.done(t)(s.client.ReplaceRules(t.Context(), s.groups["web"], []rest.AddRuleRequest{}))
+	r.packets(traffic)
+	r.say("the agent and the server ended %d times each", ends)
+	r.within("unready after at most", quantile(unready, 1), 10*time.Second)
+	r.within("caught up after at most", quantile(caughtUp, 1), 5*time.Second)
+	r.converged(s, churn)
+}
+
+// starve gives the process no more memory than it has, and has it take in one large
+// policy after the other until it ends.
+func (s *site) starve(t *testing.T, p *lab.Process) {
+	t.Helper()
+	has := dataOf(t, p.Pid())
+	must(t, unix.Prlimit(p.Pid(), unix.RLIMIT_DATA, &unix.Rlimit{Cur: has, Max: has}, nil))
+	for n := 0; !ended(p); n++ {
+		if n > 1000 {
+			t.Fatalf("the process goes on with %d bytes after %d large policies", has, n)
+		}
+		s.client.ReplaceRules(t.Context(), s.groups["web"], many(n)) //nolint:errcheck // whoever is starved may be the server
+	}
+	log, err := os.ReadFile(p.Log)
+	must(t, err)
+	if !bytes.Contains(log, []byte("out of memory")) && !bytes.Contains(log, []byte("cannot allocate memory")) {
+		t.Errorf("the process ended of something else than want of memory")
+	}
+}
+
+// many are as many rules as a group may have, others for each n.
+func many(n int) (rules []rest.AddRuleRequest) {
+	for i := range 1000 {
+		rules = append(rules, fromNetwork("tcp", 1+i, 20000+n, fmt.Sprintf("203.0.%d.%d/32", i/250, i%250)))
+	}
+	return rules
+}
+
+// dataOf is how much memory of its own the process has, in bytes, as RLIMIT_DATA counts it.
+func dataOf(t *testing.T, pid int) uint64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "VmData:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kilobytes, err := strconv.ParseUint(number, 10, 64)
+	must(t, err)
+	return kilobytes << 10
+}
+
+// ended tells whether the process has.
+func ended(p *lab.Process) bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
