@@ -149,6 +149,8 @@ func TestSessionWithARealServer(t *testing.T) {
 	t.Run("hosts", func(t *testing.T) {
 		play(t, environment, []step{
 			{"host list", 0, "No hosts"},
+			{"host receipts", 0, "No host has an instance of yours"},
+			{"host show hv1", 1, `no host "hv1"; gabion host list`},
 			{"host token hv1", 0, "hv1."},
 			{"host token a/b", 1, "is not a host's name"},
 			{"host delete hv9", 1, "not found"},
@@ -190,7 +192,7 @@ func TestSessionWithARealServer(t *testing.T) {
 func everythingIsJSON(t *testing.T, environment map[string]string) {
 	for _, command := range []string{
 		"key list", "organization list", "organization quotas", "audit list",
-		"group list", "group show db", "group usage db", "rule list db", "rule templates", "instance list", "host list",
+		"group list", "group show db", "group usage db", "rule list db", "rule templates", "instance list", "host list", "host receipts", "key create json --scope read",
 	} {
 		got := runWith(environment, append(strings.Fields(command), "-o", "json")...)
 		if got.code != 0 || got.stderr != "" || !json.Valid([]byte(got.stdout)) {

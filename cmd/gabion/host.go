@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,8 @@ import (
 func newHostCommand(a *app) *cobra.Command {
 	return noun(groupMachines, "host", "Hosts: hypervisors that enforce",
 		a.reads(newHostListCommand(a)),
+		a.reads(a.completes(newHostShowCommand(a), hostNames)),
+		a.reads(newHostReceiptsCommand(a)),
 		newHostTokenCommand(a),
 		a.changes(a.completes(newHostDeleteCommand(a), hostNames)),
 	)
@@ -53,6 +56,87 @@ func tookText(milliseconds *int) string {
 		return "-"
 	}
 	return strconv.Itoa(*milliseconds) + " ms"
+}
+
+func newHostShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Show a host: what it enforces, and which ports it leaves unprotected",
+		Example: "  gabion host show hv1",
+		Args:    arguments("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, h, err := hosts.named(cmd.Context(), a, args[0])
+			if err != nil {
+				return err
+			}
+			if a.format == formatJSON {
+				return a.printJSON(h)
+			}
+			return align(a.stdout, a.hostFacts(h))
+		},
+	}
+}
+
+func (a *app) hostFacts(h rest.Host) [][]string {
+	facts := [][]string{
+		{"Name", h.Name},
+		{"State", string(h.State)},
+		{"Joined", a.since(&h.CreatedAt, "-")},
+		{"Last seen", a.since(h.LastSeen, "never")},
+		{"Version", orDash(h.Version)},
+		{"Instances", strconv.Itoa(h.Instances)},
+		{"Revision", number(h.Revision)},
+		{"Enforced", a.enforcedText(h)},
+		{"Took", tookText(h.Milliseconds)},
+		{"Policy", orDash(h.PolicyDigest)},
+		{"Programs", orDash(h.ProgramDigest)},
+		{"Protection", orDash(h.Protection)},
+		{"Unprotected", orDash(strings.Join(h.UnprotectedPorts, ", "))},
+		{"Repairs", strconv.Itoa(h.Repairs)},
+	}
+	if h.Error != "" {
+		facts = append(facts, []string{"Error", h.Error})
+	}
+	return facts
+}
+
+func newHostReceiptsCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "receipts",
+		Short: "List which hosts of your instances enforce what",
+		Long: `List which hosts of your instances enforce what, as they said it themselves.
+
+A host is current if it enforces the newest revision that concerns it. POLICY begins the
+SHA-256 of the policy that it enforces; -o json has all of it.`,
+		Example: "  gabion host receipts",
+		Args:    arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			list, err := c.Receipts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(list, a.receiptTable(list.Receipts))
+		},
+	}
+}
+
+func (a *app) receiptTable(all []rest.Receipt) *table {
+	t := &table{
+		header: []string{"HOST", "CURRENT", "REVISION", "ENFORCED", "TOOK", "POLICY"},
+		empty:  "No host has an instance of yours.",
+	}
+	for _, r := range all {
+		current := "yes"
+		if !r.Current {
+			current = "behind"
+		}
+		t.add(r.Host, current, number(r.Revision), a.since(r.Since, "-"), tookText(r.Milliseconds), orDash(short(r.PolicyDigest)))
+	}
+	return t
 }
 
 func newHostTokenCommand(a *app) *cobra.Command {

@@ -15,8 +15,8 @@ import (
 func newKeyCommand(a *app) *cobra.Command {
 	return noun(groupPeople, "key", "API keys: who may do what",
 		a.reads(newKeyListCommand(a)),
-		newKeyCreateCommand(a),
-		a.completes(newKeyRotateCommand(a), keyNames),
+		a.reads(newKeyCreateCommand(a)),
+		a.reads(a.completes(newKeyRotateCommand(a), keyNames)),
 		a.changes(a.completes(newKeyDeleteCommand(a), keyNames)),
 	)
 }
@@ -67,7 +67,8 @@ func newKeyCreateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a key, and print it as a file to source",
-		Long: `Make a key, and print it as a file to source. Its secret is shown this once.
+		Long: `Make a key, and print it as a file to source. Its secret is shown this once. Where the
+server is and whom to trust is not in it: EXOSCALE_API_ENDPOINT and SSL_CERT_FILE.
 
 Scopes: read looks at everything but keys and audit; rules changes groups and rules;
 instances changes instances and their groups; admin does all of that, and keys and
@@ -128,10 +129,13 @@ func (a *app) createKey(ctx context.Context, name string, flags *keyFlags) error
 	return a.showKey(made, err)
 }
 
-// showKey prints a new key as a file that a shell sources.
+// showKey prints a new key: as a file that a shell sources, or as the API has it.
 func (a *app) showKey(k rest.CreatedAPIKey, err error) error {
 	if err != nil {
 		return err
+	}
+	if a.format == formatJSON {
+		return a.printJSON(k)
 	}
 	a.sayKey(fmt.Sprintf("%s (%s)", k.Name, scopeText(k.Scopes, k.Operator)), k.Key, k.Secret)
 	fmt.Fprintln(a.stderr, "gabion: note: the secret is shown this once; keep it where only its user can read it")

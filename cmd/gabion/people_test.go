@@ -65,6 +65,21 @@ EXOaaaaaaaaaaaaaaaaaaaaaaaa  boss  admin,operator  never      never
 			result{0, keyFile, onceNote},
 		},
 		{
+			"key rotate ci -o json",
+			`PUT /api-key/EXO0123456789abcdef01234567:rotate {"overlap-seconds":86400}`,
+			result{0, `{
+  "created-at": "2026-01-01T00:00:00Z",
+  "key": "EXO0123456789abcdef01234567",
+  "name": "ci",
+  "operator": false,
+  "scopes": [
+    "rules"
+  ],
+  "secret": "s3cret"
+}
+`, ""},
+		},
+		{
 			"key delete EXO0123", "DELETE /api-key/EXO0123456789abcdef01234567",
 			result{0, "key ci (EXO0123456789abcdef01234567) revoked\n", ""},
 		},

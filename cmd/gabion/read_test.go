@@ -88,6 +88,27 @@ NAME  STATE    REVISION  ENFORCED  TOOK  INSTANCES  LAST SEEN  VERSION  ERROR
 hv1   online   42        -         -     3          3 s ago    v1
 hv2   waiting  0         -         -     0          never      -
 `},
+		{"host show hv1", `
+Name         hv1
+State        online
+Joined       59 days ago
+Last seen    3 s ago
+Version      v1
+Instances    3
+Revision     42
+Enforced     -
+Took         -
+Policy       -
+Programs     -
+Protection   -
+Unprotected  -
+Repairs      0
+`},
+		{"host receipts", `
+HOST  CURRENT  REVISION  ENFORCED   TOOK   POLICY
+hv1   yes      42        2 min ago  12 ms  f93f4389
+hv2   behind   0         -          -      -
+`},
 		{"operation show 0c000000-0000-4000-8000-000000000000", `
 ID       0c000000-0000-4000-8000-000000000000
 State    pending: made, but not enforced everywhere yet

@@ -39,6 +39,10 @@ var (
 		"instance", "gabion instance list",
 		func(i rest.Instance) (string, string) { return i.ID, i.Name }, (*client.Client).Instances,
 	}
+	hosts = kind[rest.Host]{
+		"host", "gabion host list",
+		func(h rest.Host) (string, string) { return h.Name, h.Name }, (*client.Client).Hosts,
+	}
 	keys = kind[rest.APIKey]{
 		"key", "gabion key list",
 		func(k rest.APIKey) (string, string) { return k.Key, k.Name }, (*client.Client).Keys,

@@ -118,6 +118,9 @@ func world() map[string]string {
 		"PUT /instance/1a000000-0000-4000-8000-000000000000:stop":  success,
 		"GET /host": `{"hosts":[{"name":"hv1","state":"online","created-at":"2026-01-01T00:00:00Z","revision":42,"last-seen":"2026-03-01T11:59:57Z","version":"v1","instances":3},
 			{"name":"hv2","state":"waiting","created-at":"2026-01-01T00:00:00Z","revision":0,"instances":0}]}`,
+		"GET /receipt": `{"revision":43,"receipts":[
+			{"host":"hv1","revision":42,"current":true,"since":"2026-03-01T11:58:00Z","milliseconds":12,"policy-digest":"f93f4389c3f3"},
+			{"host":"hv2","revision":0,"current":false}]}`,
 		"POST /host-token": `{"host":"hv1","token":"hv1.secret.hash","expires-at":"2026-03-01T12:15:00Z"}`,
 		"DELETE /host/hv2": success,
 		"GET /operation/0c000000-0000-4000-8000-000000000000": `{"id":"0c000000-0000-4000-8000-000000000000","state":"pending","message":"waiting for hosts hv2 to enforce it","reference":{"id":"` + webID + `","command":"add-rules-to-security-group"}}`,
