@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gabion/gabion"
@@ -17,6 +18,7 @@ type Config struct {
 	Key, Secret string
 	CAFile      string // PEM file of the authority that signed the server's certificate; empty means the system's
 	UserAgent   string // says who calls, in the server's logs; optional
+	OnStale     func() // is called with each answer that may be out of date, since the store lacks its quorum; optional
 }
 
 // ConfigFromEnv reads the variables that a server writes to admin.env and that
@@ -64,9 +66,24 @@ func (c *Config) httpClient() (*http.Client, error) {
 		transport.TLSClientConfig.RootCAs = pool
 	}
 	return &http.Client{
-		Transport: &signer{key: c.Key, secret: c.Secret, now: time.Now, next: transport},
+		Transport: &signer{key: c.Key, secret: c.Secret, now: time.Now, next: &staleness{c.OnStale, transport}},
 		Timeout:   time.Minute,
 	}, nil
+}
+
+// staleness is a transport that tells of answers that say that they are stale.
+type staleness struct {
+	tell func()
+	next http.RoundTripper
+}
+
+// RoundTrip passes the request on. RFC 9111, appendix B: warn-code 110.
+func (s *staleness) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := s.next.RoundTrip(req)
+	if err == nil && s.tell != nil && strings.HasPrefix(response.Header.Get("Warning"), "110 ") {
+		s.tell()
+	}
+	return response, err
 }
 
 func readCA(file string) (*x509.CertPool, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,9 @@ func (a *app) client() (*client.Client, error) {
 		return nil, err
 	}
 	config.UserAgent = "gabion/" + version
+	config.OnStale = sync.OnceFunc(func() {
+		fmt.Fprintln(a.stderr, "gabion: note: this may be out of date: the server's etcd has no quorum, and nothing can be changed until it has")
+	})
 	return client.New(config)
 }
 

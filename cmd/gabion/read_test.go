@@ -131,6 +131,20 @@ Message  waiting for hosts hv2 to enforce it
 	}
 }
 
+// Without quorum the server says so once with each answer, and the command line once.
+func TestStaleAnswersAreSaidToBeStale(t *testing.T) {
+	s := newStub(t, world())
+	fresh := s.gabion("group", "show", "web")
+	s.warning = `110 gabion "Response is Stale"`
+	stale := s.gabion("group", "show", "web")
+	if stale.code != 0 || stale.stdout != fresh.stdout || strings.Count(stale.stderr, "\n") != 1 || !strings.Contains(stale.stderr, "may be out of date") {
+		t.Errorf("exit %d, %q", stale.code, stale.stderr)
+	}
+	if fresh.stderr != "" {
+		t.Errorf("with quorum: %q", fresh.stderr)
+	}
+}
+
 func TestNothingToShowSaysWhatToDo(t *testing.T) {
 	s := newStub(t, map[string]string{
 		"GET /security-group": `{"security-groups":[]}`,

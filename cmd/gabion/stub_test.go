@@ -19,6 +19,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type stub struct {
 	answers map[string]string
 	changes []string // "METHOD path body"
+	warning string   // header of each answer
 	url     string
 }
 
@@ -48,6 +49,9 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, answer = map[string]int{"400": 400, "403": 403, "404": 404, "409": 409}[answer[:3]], answer[4:]
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if s.warning != "" {
+		w.Header().Set("Warning", s.warning)
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, answer)
 }
