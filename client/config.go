@@ -77,7 +77,7 @@ type staleness struct {
 	next http.RoundTripper
 }
 
-// RoundTrip passes the request on. RFC 9111, appendix B: warn-code 110.
+// RoundTrip passes the request on. RFC 7234, section 5.5.1: 110 is stale.
 func (s *staleness) RoundTrip(req *http.Request) (*http.Response, error) {
 	response, err := s.next.RoundTrip(req)
 	if err == nil && s.tell != nil && strings.HasPrefix(response.Header.Get("Warning"), "110 ") {
