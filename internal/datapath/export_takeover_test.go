@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -19,15 +20,16 @@ type Flow struct {
 	Epoch         uint32
 	End, Ack      [2]uint32
 	Local, Remote netip.Addr
+	Idle          time.Duration
 }
 
-// PutFlow puts a flow that was seen just now.
+// PutFlow puts a flow where it belongs.
 func (d *Datapath) PutFlow(f Flow) error {
 	key := bpfFlowKey{
 		Local: addressOf(f.Local), Remote: addressOf(f.Remote), Protocol: uint8(gabion.TCP),
 		Lport: network16(80), Rport: network16(f.Port),
 	}
-	flow := bpfFlow{LastSeen: ticksOf(sinceBoot()), Epoch: f.Epoch, Rule: f.Rule, End: f.End, Ack: f.Ack, Flags: flowEnd | flowACK}
+	flow := bpfFlow{LastSeen: ticksOf(sinceBoot()) - ticksOf(f.Idle), Epoch: f.Epoch, Rule: f.Rule, End: f.End, Ack: f.Ack, Flags: flowEnd | flowACK}
 	for state, name := range stateNames {
 		if name == f.State {
 			flow.State = state

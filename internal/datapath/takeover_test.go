@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +47,8 @@ func TestFlowsOfAnotherLayoutAreTakenOver(t *testing.T) {
 		tcpFlow(3, gabion.Egress, "half-open", false),
 		tcpFlow(4, gabion.Egress, "syn-ack", false),
 	}
+	expired := tcpFlow(5, gabion.Egress, "established", true)
+	expired.Idle = 3 * time.Hour
 	learned := netip.MustParseAddr("fe80::1234")
 	for _, c := range []struct {
 		name   string
@@ -61,6 +64,9 @@ func TestFlowsOfAnotherLayoutAreTakenOver(t *testing.T) {
 			links := map[string]int{"tap0": addInterface(t, "tap0")}
 			h.apply(t, oneRule(gabion.Rule{}), links)
 			if err := h.Learn(learned); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.PutFlow(expired); err != nil {
 				t.Fatal(err)
 			}
 			want := map[uint16]datapath.Flow{}

@@ -3,6 +3,8 @@
  * The one description of what the eBPF programs and the agent share: map keys,
  * map values, limits. bpf2go makes the Go types from it. The layout of anything
  * here is part of ABI_VERSION, which is part of the pinned maps' names.
+ * Flows are taken over from maps of another layout by the names of their fields: one
+ * that comes to mean something else gets another name.
  */
 #ifndef GABION_ABI_H
 #define GABION_ABI_H
