@@ -13,6 +13,8 @@ import (
 // Base is the path that all routes of the contract are below.
 const Base = "/v2"
 
+const metricsPath = "/metrics"
+
 // Config is what the API stands on.
 type Config struct {
 	Store       Store
@@ -42,10 +44,11 @@ type Config struct {
 // api implements the contract's operations, one method each.
 type api struct {
 	Config
-	replays *replays
-	limits  *limits
-	streams streams
-	routes  chi.Routes
+	replays     *replays
+	limits      *limits
+	credentials *credentials
+	streams     streams
+	routes      chi.Routes
 }
 
 var _ openapi.ServerInterface = (*api)(nil)
@@ -54,12 +57,12 @@ var _ openapi.ServerInterface = (*api)(nil)
 // the probes beside it.
 func New(c Config) http.Handler {
 	router := chi.NewRouter()
-	a := &api{Config: c, replays: newReplays(), limits: newLimits(c.RateLimit), routes: router}
+	a := &api{Config: c, replays: newReplays(), limits: newLimits(c.RateLimit), credentials: newCredentials(), routes: router}
 	router.NotFound(noRoute)
 	router.MethodNotAllowed(wrongMethod(router))
 	router.Get("/healthz", func(http.ResponseWriter, *http.Request) {})
 	router.Get("/readyz", a.readyz)
-	router.Method(http.MethodGet, "/metrics", a.serveMetrics())
+	router.Method(http.MethodGet, metricsPath, a.serveMetrics())
 	router.Route(Base, func(contract chi.Router) {
 		contract.Use(a.authenticate, a.replay)
 		openapi.HandlerWithOptions(a, openapi.ChiServerOptions{

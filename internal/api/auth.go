@@ -94,18 +94,19 @@ func (a *api) identifySignature(r *http.Request) (*caller, error) {
 	if err := claim.checkExpiry(time.Now()); err != nil {
 		return nil, err
 	}
-	key, known, err := a.keyOf(r.Context(), claim.credential)
+	key, shown, err := a.keyShown(r, claim.credential, a.limits.wrong, func(secret string) bool {
+		return hmac.Equal(sign(secret, r, query, claim.expires), claim.signature)
+	})
 	if err != nil {
 		return nil, err
 	}
-	expected := sign(key.Secret, r, query, claim.expires)
-	if !hmac.Equal(expected, claim.signature) || !known {
+	if !shown {
 		return nil, &refused{errSignature, key}
 	}
 	if err := checkEnd(key); err != nil {
 		return nil, err
 	}
-	return &caller{Key: key, signature: [sha256.Size]byte(expected), expires: time.Unix(claim.expires, 0)}, nil
+	return &caller{Key: key, signature: [sha256.Size]byte(claim.signature), expires: time.Unix(claim.expires, 0)}, nil
 }
 
 // keyOf is the key of that id; that it is not known is for the caller to say, once
@@ -126,23 +127,34 @@ func checkEnd(key gabion.Key) error {
 	return &refused{gabion.Forbidden("the key %s has expired at %s; use another", key.ID, key.Expires.UTC().Format(time.RFC3339)), key}
 }
 
-// refuseStranger answers whoever did not show who it is. The logs are told; and who
-// got it wrong too often has to wait.
+// refuseStranger answers whoever did not show who it is.
 func (a *api) refuseStranger(w http.ResponseWriter, r *http.Request, err error) {
-	if gabion.CodeOf(err) != gabion.CodeForbidden {
-		a.refuse(w, r, err)
-		return
-	}
 	var whose refused
 	if named := new(refused); errors.As(err, &named) {
 		whose = *named
 	}
-	a.deny(r, whose.key, err)
-	if wait := a.limits.gotItWrong(source(remote(r)), false); wait > 0 {
-		tooFast(w, wait, "too many requests of this address were signed wrongly")
-		return
+	if !a.heldUp(w, r, a.limits.wrong, whose.key, err) {
+		a.refuse(w, r, err)
 	}
-	a.refuse(w, r, err)
+}
+
+// heldUp records it if somebody got it wrong. Who did so too often is answered that it
+// has to wait; it is false if the caller is to answer.
+func (a *api) heldUp(w http.ResponseWriter, r *http.Request, m *mistakes, key gabion.Key, err error) bool {
+	var wait time.Duration
+	switch early := new(hasty); {
+	case errors.As(err, &early):
+		wait = early.wait
+	case gabion.CodeOf(err) == gabion.CodeForbidden:
+		wait = m.add(source(remote(r)))
+	default:
+		return false
+	}
+	a.deny(r, key, err)
+	if wait > 0 {
+		tooFast(w, wait, m.what)
+	}
+	return wait > 0
 }
 
 // touch stores that the key is used, to the minute.

@@ -30,12 +30,21 @@ const (
 )
 
 // limits is how fast keys may ask, and how fast addresses may get it wrong. Who
-// gets it right is never held up by who got it wrong from the same address.
+// gets it right is not held up by who got it wrong from the same address: but for a
+// credential that this server has not seen yet, which has to wait like them.
 type limits struct {
 	perSecond    rate.Limit // of each key; 0 is no limit on anything
 	keys         *lru.Cache[string, *keyUse]
-	wrong        *lru.Cache[netip.Prefix, *rate.Limiter]
-	wrongSignIns *lru.Cache[netip.Prefix, *rate.Limiter]
+	wrong        *mistakes
+	wrongSignIns *mistakes
+}
+
+// mistakes is how fast addresses may get something wrong.
+type mistakes struct {
+	by    *lru.Cache[netip.Prefix, *rate.Limiter]
+	limit rate.Limit // rate.Inf: no limit
+	burst int
+	what  string // a sentence about too many of them
 }
 
 // keyUse is how fast a key asks, and whether that was stored lately.
@@ -48,9 +57,16 @@ func newLimits(perSecond int) *limits {
 	return &limits{
 		perSecond:    rate.Limit(perSecond),
 		keys:         newLRU[string, *keyUse](maxKeys),
-		wrong:        newLRU[netip.Prefix, *rate.Limiter](maxSources),
-		wrongSignIns: newLRU[netip.Prefix, *rate.Limiter](maxSources),
+		wrong:        newMistakes(perSecond, wrongPerSecond, wrongBurst, "too many requests of this address were signed wrongly"),
+		wrongSignIns: newMistakes(perSecond, wrongSignInPerSecond, wrongSignBurst, "too many sign-ins of this address failed"),
 	}
+}
+
+func newMistakes(perSecond int, limit rate.Limit, burst int, what string) *mistakes {
+	if perSecond == 0 {
+		limit = rate.Inf
+	}
+	return &mistakes{by: newLRU[netip.Prefix, *rate.Limiter](maxSources), limit: limit, burst: burst, what: what}
 }
 
 func newLRU[K comparable, V any](size int) *lru.Cache[K, V] {
@@ -72,16 +88,20 @@ func (l *limits) use(key string) *keyUse {
 	})
 }
 
-// gotItWrong counts a failure of the source; wait is how long it should, if it had too many.
-func (l *limits) gotItWrong(source netip.Prefix, signIn bool) (wait time.Duration) {
-	cache, limit, burst := l.wrong, rate.Limit(wrongPerSecond), wrongBurst
-	if signIn {
-		cache, limit, burst = l.wrongSignIns, wrongSignInPerSecond, wrongSignBurst
-	}
-	if l.perSecond == 0 {
+// add counts a failure of the source; wait is how long it should, if it had too many.
+func (m *mistakes) add(source netip.Prefix) (wait time.Duration) {
+	return take(remembered(m.by, source, func() *rate.Limiter { return rate.NewLimiter(m.limit, m.burst) }))
+}
+
+// wait is how long the source should, if it had too many failures.
+func (m *mistakes) wait(source netip.Prefix) time.Duration {
+	l, failed := m.by.Get(source)
+	if !failed {
 		return 0
 	}
-	return take(remembered(cache, source, func() *rate.Limiter { return rate.NewLimiter(limit, burst) }))
+	r := l.Reserve()
+	defer r.Cancel()
+	return r.Delay()
 }
 
 // remembered is what the cache has for the key, made if it has nothing yet.

@@ -35,7 +35,7 @@ func TestKeysMayHurryForAWhile(t *testing.T) {
 func TestNoLimit(t *testing.T) {
 	l := newLimits(0)
 	for range 10_000 {
-		if take(l.use("EXO1").limiter) > 0 || l.gotItWrong(netip.Prefix{}, true) > 0 {
+		if take(l.use("EXO1").limiter) > 0 || l.wrong.add(netip.Prefix{}) > 0 || l.wrongSignIns.add(netip.Prefix{}) > 0 {
 			t.Fatal("there is a limit")
 		}
 	}
@@ -44,9 +44,9 @@ func TestNoLimit(t *testing.T) {
 func TestMemoryOfLimitsIsBounded(t *testing.T) {
 	l := newLimits(10)
 	for i := range 3 * maxSources {
-		l.gotItWrong(source(netip.AddrFrom16([16]byte{0x20, 1, 4: byte(i >> 16), 5: byte(i >> 8), 6: byte(i)})), false)
+		l.wrong.add(source(netip.AddrFrom16([16]byte{0x20, 1, 4: byte(i >> 16), 5: byte(i >> 8), 6: byte(i)})))
 	}
-	if n := l.wrong.Len(); n != maxSources {
+	if n := l.wrong.by.Len(); n != maxSources {
 		t.Errorf("%d sources are remembered, want %d", n, maxSources)
 	}
 }

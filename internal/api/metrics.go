@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"crypto/hmac"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -80,41 +80,39 @@ func (a *api) serveMetrics() http.Handler {
 	a.Metrics.registry.MustRegister(&gauges{a})
 	handler := promhttp.HandlerFor(a.Metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		may, err := a.mayScrape(r)
-		switch {
-		case err != nil:
-			a.refuse(w, r, err)
-		case may:
-			handler.ServeHTTP(w, r)
-		default:
-			a.refuseScrape(w, r)
+		if key, err := a.scraper(r); err != nil {
+			a.refuseScrape(w, r, key, err)
+			return
 		}
+		handler.ServeHTTP(w, r)
 	})
 }
 
-func (a *api) refuseScrape(w http.ResponseWriter, r *http.Request) {
-	if wait := a.limits.gotItWrong(source(remote(r)), false); wait > 0 {
-		tooFast(w, wait, "too many requests of this address were wrong")
-		return
+func (a *api) refuseScrape(w http.ResponseWriter, r *http.Request, key gabion.Key, err error) {
+	switch {
+	case a.heldUp(w, r, a.limits.wrong, key, err):
+	case errors.Is(err, errScrape):
+		w.Header().Set("WWW-Authenticate", `Basic realm="gabion metrics"`)
+		problem(w, http.StatusUnauthorized, errScrape)
+	default:
+		a.refuse(w, r, err)
 	}
-	w.Header().Set("WWW-Authenticate", `Basic realm="gabion metrics"`)
-	problem(w, http.StatusUnauthorized,
-		gabion.Forbidden("metrics are the operator's: give an operator's key as user and its secret as password"))
 }
 
-// mayScrape tells whether the request shows an operator's key. It does the same work
-// for one that there is not.
-func (a *api) mayScrape(r *http.Request) (bool, error) {
+var errScrape = gabion.Forbidden("metrics are the operator's: give an operator's key as user and its secret as password")
+
+// scraper is the operator's key that the request shows. With an error it is the key
+// that there is, for the log.
+func (a *api) scraper(r *http.Request) (gabion.Key, error) {
 	id, secret, _ := r.BasicAuth()
 	if !isKeyID(id) {
-		return false, nil
+		return gabion.Key{}, errScrape
 	}
-	key, known, err := a.keyOf(r.Context(), id)
-	if err != nil {
-		return false, err
+	key, shown, err := a.keyShown(r, id, a.limits.wrong, isSecret(secret))
+	if err == nil && (!shown || !key.Operator || key.Expired(time.Now())) {
+		err = errScrape
 	}
-	same := hmac.Equal([]byte(key.Secret), []byte(secret))
-	return same && known && key.Operator && !key.Expired(time.Now()), nil
+	return key, err
 }
 
 // gauges are what is read when Prometheus asks.

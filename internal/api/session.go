@@ -39,7 +39,7 @@ func (a *api) identifySession(r *http.Request, cookie string) (*caller, error) {
 	if (r.Method != http.MethodGet || r.URL.Path == Base+"/flow") && origin(r) != ours {
 		return nil, errOrigin
 	}
-	session, err := a.Store.Session(r.Context(), sha256.Sum256([]byte(cookie)))
+	session, err := a.sessionShown(r, sha256.Sum256([]byte(cookie)))
 	if gabion.CodeOf(err) == gabion.CodeNotFound {
 		return nil, errSession
 	}
@@ -93,7 +93,9 @@ func origin(r *http.Request) where {
 func (a *api) CreateSession(w http.ResponseWriter, r *http.Request) {
 	key, err := a.signIn(r)
 	if err != nil {
-		a.refuseSignIn(w, r, key, err)
+		if !a.heldUp(w, r, a.limits.wrongSignIns, key, err) {
+			a.refuse(w, r, err)
+		}
 		return
 	}
 	use := a.limits.use(key.ID)
@@ -133,37 +135,33 @@ func (a *api) signIn(r *http.Request) (gabion.Key, error) {
 	if body.Secret == "" {
 		return gabion.Key{}, gabion.Invalid("secret", "is empty; give the key's secret")
 	}
-	return a.keyWith(r.Context(), body.Key, body.Secret)
+	return a.keyWith(r, body.Key, body.Secret)
 }
 
 // keyWith is the key of that id, if the secret is its. All wrong ones get one
 // answer, after the same work.
-func (a *api) keyWith(ctx context.Context, id, secret string) (gabion.Key, error) {
+func (a *api) keyWith(r *http.Request, id, secret string) (gabion.Key, error) {
 	wrong := gabion.Forbidden("the key or its secret is wrong")
 	if !isKeyID(id) {
 		return gabion.Key{}, wrong
 	}
-	key, known, err := a.keyOf(ctx, id)
+	key, shown, err := a.keyShown(r, id, a.limits.wrongSignIns, isSecret(secret))
 	if err != nil {
 		return gabion.Key{}, err
 	}
-	given, expected := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(key.Secret))
-	if subtle.ConstantTimeCompare(given[:], expected[:]) != 1 || !known {
+	if !shown {
 		return key, wrong
 	}
 	return key, checkEnd(key)
 }
 
-// refuseSignIn answers who could not sign in, and lets it wait if that happens often.
-func (a *api) refuseSignIn(w http.ResponseWriter, r *http.Request, key gabion.Key, err error) {
-	if gabion.CodeOf(err) == gabion.CodeForbidden {
-		a.deny(r, key, err)
-		if wait := a.limits.gotItWrong(source(remote(r)), true); wait > 0 {
-			tooFast(w, wait, "too many sign-ins of this address failed")
-			return
-		}
+// isSecret compares what was given with secrets, and takes the same time for all.
+func isSecret(given string) func(secret string) bool {
+	own := sha256.Sum256([]byte(given))
+	return func(secret string) bool {
+		sum := sha256.Sum256([]byte(secret))
+		return subtle.ConstantTimeCompare(own[:], sum[:]) == 1
 	}
-	a.refuse(w, r, err)
 }
 
 func newSession(key gabion.Key) (gabion.Session, *http.Cookie) {

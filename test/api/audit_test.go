@@ -10,6 +10,7 @@ import (
 	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/pki"
+	"github.com/gabion/gabion/test/contract"
 )
 
 // records are an audit log's, oldest first.
@@ -148,6 +149,39 @@ func TestSignInsAreRecorded(t *testing.T) {
 	record := found(t, r.records(t, ""), "create-session")
 	if record["outcome"] != "done" || record["key"] != pair.key || record["key-name"] != "reader" || record["remote"] != "127.0.0.1" || record["request"] == nil {
 		t.Errorf("got %v", record)
+	}
+}
+
+func TestWrongScrapesAreRecorded(t *testing.T) {
+	r := start(t)
+	pair := r.newKey(t, "/api-key", `{"name":"reader","scopes":["read"]}`)
+	scrape := func(key, secret string) {
+		t.Helper()
+		req, err := http.NewRequest("GET", strings.TrimSuffix(r.endpoint, "/v2")+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(key, secret)
+		resp, err := r.http.Transport.(*contract.Transport).Next.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	operator := r.operator()
+	scrape(operator.key, operator.secret)
+	scrape("EXOnobody", "guessed")
+	scrape(pair.key, pair.secret) // a key that there is, and not an operator's
+	for query, key := range map[string]any{"?log=installation": nil, "": pair.key} {
+		var denied []map[string]any
+		for _, record := range r.records(t, query) {
+			if record["action"] == "get-metrics" {
+				denied = append(denied, record)
+			}
+		}
+		if len(denied) != 1 || denied[0]["outcome"] != "denied" || denied[0]["key"] != key || denied[0]["remote"] != "127.0.0.1" {
+			t.Errorf("the log %q has %v", query, denied)
+		}
 	}
 }
 
