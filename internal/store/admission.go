@@ -42,11 +42,20 @@ func (s *Store) AdmitHost(ctx context.Context, name string, certificate [32]byte
 	return err
 }
 
-// RenewHost lets the host that has the certificate current be known by next, too.
+// RenewHost lets the host that has the certificate current be known by next, too. It is
+// no change that somebody asks for and awaits, so it has a record and no operation.
 func (s *Store) RenewHost(ctx context.Context, name string, current, next [32]byte) error {
-	_, err := s.transact(ctx, "renew host", func(t *txn) error {
+	leave, err := s.lanes.enter(ctx, gabion.InstallationLog)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = s.transact(ctx, "renew host", func(t *txn) error {
 		r, err := t.admitted(name, current)
 		if err != nil {
+			return err
+		}
+		if err := t.record(gabion.InstallationLog, entryBy(gabion.ActorOf(ctx), "renew-host", name)); err != nil {
 			return err
 		}
 		r.Certificates = []string{fingerprint(current), fingerprint(next)}

@@ -63,14 +63,20 @@ func (t *txn) recordChange(c command, op gabion.Operation, actor gabion.Actor) e
 	if err != nil {
 		return err
 	}
+	e := entryBy(actor, c.name, c.subject)
+	e.Time, e.Operation, e.Before, e.After = op.Created, op.ID, before, after
+	return t.record(c.org, e)
+}
+
+// entryBy is what a log says of what the actor does now.
+func entryBy(actor gabion.Actor, action, subject string) gabion.AuditEntry {
 	e := gabion.AuditEntry{
-		Time: op.Created, Request: actor.Request, Key: actor.Key, KeyName: actor.KeyName,
-		Action: c.name, Subject: c.subject, Operation: op.ID, Before: before, After: after,
+		Time: now(), Request: actor.Request, Key: actor.Key, KeyName: actor.KeyName, Action: action, Subject: subject,
 	}
 	if actor.Remote.IsValid() {
 		e.Remote = actor.Remote.String()
 	}
-	return t.record(c.org, e)
+	return e
 }
 
 // record appends entries to a log. Its head is read and written by all who do.

@@ -87,6 +87,15 @@ func TestOnlyTheCertificatesOfTheLastJoinAreGood(t *testing.T) {
 	must(t, w.RenewHost(ctx, "hv1", renewed, second))
 	good(renewed, second)
 	refused(t, w.RenewHost(ctx, "hv1", first, lost), gabion.CodeForbidden, "hv1")
+	renewals := 0
+	for _, r := range w.records(gabion.InstallationLog) {
+		if r.Action == "renew-host" && r.Subject == "hv1" {
+			renewals++
+		}
+	}
+	if renewals != 3 {
+		t.Errorf("%d of 3 renewals are recorded", renewals)
+	}
 
 	w.joinWith("hv1", first)
 	good(first)

@@ -64,13 +64,8 @@ func (s *Store) CreateSession(ctx context.Context, session gabion.Session) error
 // recordSignIn writes who signed in, and from where. It is no change that could be
 // asked for again, so it has no operation.
 func (t *txn) recordSignIn(key gabion.Key) error {
-	actor := gabion.ActorOf(t.ctx)
-	e := gabion.AuditEntry{
-		Time: now(), Request: actor.Request, Key: key.ID, KeyName: key.Name, Action: "create-session", Subject: key.ID,
-	}
-	if actor.Remote.IsValid() {
-		e.Remote = actor.Remote.String()
-	}
+	e := entryBy(gabion.ActorOf(t.ctx), "create-session", key.ID)
+	e.Key, e.KeyName = key.ID, key.Name
 	return t.record(key.Organization, e)
 }
 
