@@ -37,7 +37,7 @@ const maxFromHost = 1 << 20
 // client certificates but does not require one: a host that joins has none.
 func (s *Server) GRPC(config *tls.Config) *grpc.Server {
 	g := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(config)),
+		grpc.Creds(hearing{credentials.NewTLS(config)}),
 		grpc.StreamInterceptor(s.guard),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: probeAfter, Timeout: probeWait, MaxConnectionIdle: idleAfter}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: probeAfter / 2, PermitWithoutStream: true}),
@@ -63,7 +63,7 @@ func callerOf(ctx context.Context) (caller, error) {
 	if !ok {
 		return caller{}, gabion.Forbidden("the caller is not known")
 	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	info, ok := tlsOf(p)
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return caller{}, gabion.Forbidden("a certificate is needed: join first")
 	}

@@ -75,11 +75,13 @@ func (h *hole) swallow() {
 
 func TestBlackHoleIsNoticedByBothEnds(t *testing.T) {
 	t.Parallel()
-	z := newZone(t, populated(), "hv1")
+	z := newZone(t, populated(), "hv1", "hv2")
 	h := newHole(t, z.addr)
-	r := newReceiver()
+	r, other := newReceiver(), newReceiver()
 	host := startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv1"), Receiver: r, Servers: []string{h.listener.Addr().String()}})
+	startHost(t, z, feed.ClientConfig{Identity: identity(t, z.ca, "hv2"), Receiver: other})
 	r.await(t, "replace")
+	other.await(t, "replace")
 
 	h.swallow()
 	began := time.Now()
@@ -99,4 +101,10 @@ func TestBlackHoleIsNoticedByBothEnds(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	// Nobody saw it meanwhile. Another one that says nothing either is seen all the time.
+	const underway = time.Second
+	if seen := z.status("hv1").LastSeen; seen.After(began.Add(underway)) {
+		t.Errorf("seen %v after the wire swallowed all", seen.Sub(began))
+	}
+	eventually(t, "a host that is well is seen", func() bool { return z.status("hv2").LastSeen.After(began.Add(underway)) })
 }

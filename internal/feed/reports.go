@@ -15,8 +15,9 @@ const (
 	// pause is between two writes of one host's status: the first ack is stored
 	// at once, a stream of them once a pause.
 	pause = 200 * time.Millisecond
-	// heartbeat is how often the store hears that a host is there. Who reads it
-	// takes a host for offline after three of them.
+	// heartbeat is how often the store hears when a host was seen. Who reads it takes
+	// a host for offline after three of them: one that is well says something at least
+	// every probeAfter.
 	heartbeat = 10 * time.Second
 	// maxError is how much of a host's error is kept, in bytes.
 	maxError = 1024
@@ -28,17 +29,19 @@ const (
 // when the store is slow.
 type reports struct {
 	store Store
-	news  chan struct{} // holds one element when there is something to save
+	seen  func() time.Time // when the host was heard last
+	news  chan struct{}    // holds one element when there is something to save
 
 	mu     sync.Mutex
 	latest gabion.HostStatus
 }
 
-func newReports(s *Server, host, version string) *reports {
+func newReports(s *Server, host, version string, seen func() time.Time) *reports {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &reports{
 		store:  s.store,
+		seen:   seen,
 		news:   make(chan struct{}, 1),
 		latest: gabion.HostStatus{Host: host, Revision: s.tracker.enforced(host), Version: clip(version)},
 	}
@@ -117,6 +120,6 @@ func (r *reports) save(ctx context.Context) error {
 	r.mu.Lock()
 	status := r.latest
 	r.mu.Unlock()
-	status.LastSeen = time.Now()
+	status.LastSeen = r.seen()
 	return r.store.SaveStatus(ctx, status)
 }

@@ -114,7 +114,7 @@ func (s *Server) sync(stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedp
 	if err := s.recallCounters(ctx, host); err != nil {
 		return err
 	}
-	session := s.open(newSession(host, hello, cancel, newReports(s, host, hello.Version)), hello)
+	session := s.open(newSession(host, hello, cancel, newReports(s, host, hello.Version, seen(ctx))), hello)
 	defer s.close(session)
 	s.log.Info("host connected", "host", host, "version", hello.Version, "revision", hello.Revision)
 
