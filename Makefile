@@ -55,7 +55,7 @@ demo: build ## As root: security groups decide real packets between instances on
 	$(GO) build -trimpath -o bin/gabion-demo ./test/demo
 	bin/gabion-demo
 
-test: build guest-kernel ## As root: every test that fits into ten minutes
+test: build $(NODE) guest-kernel ## As root: every test that fits into ten minutes
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
 	cd web && npm run --silent test
