@@ -144,7 +144,7 @@ func (d *demo) quietly(ctx context.Context, args ...string) error {
 func line(args []string) string {
 	words := []string{"gabion"}
 	for _, a := range args {
-		if strings.ContainsAny(a, " ,") && strings.Contains(a, " ") {
+		if strings.Contains(a, " ") {
 			a = `"` + a + `"`
 		}
 		words = append(words, a)
