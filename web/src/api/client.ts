@@ -1,8 +1,18 @@
 // Calls of the contract. Every answer that is not what was asked for becomes a Problem.
 import createClient from "openapi-fetch";
+import { note } from "./freshness";
 import type { paths } from "./schema";
 
 export const api = createClient<paths>({ baseUrl: "/v2" });
+
+api.use({
+  onResponse({ request, response }) {
+    if (request.method === "GET") note(response.headers.has("Warning") ? "stale" : "fresh");
+  },
+  onError({ request }) {
+    if (request.method === "GET") note("away");
+  },
+});
 
 // Problem is why a call was refused, in the server's words. Status 0: it was not reached.
 export class Problem extends Error {

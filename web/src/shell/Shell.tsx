@@ -10,6 +10,7 @@ import { Outcomes } from "./Outcomes";
 import { openPalette, Palette } from "./Palette";
 import { places } from "./places";
 import { Shortcuts } from "./Shortcuts";
+import { Staleness } from "./Staleness";
 import classes from "./Shell.module.css";
 
 export function Shell({ children }: { children: ReactNode }) {
@@ -22,6 +23,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <Header onMenu={() => setOpen(!open)} open={open} />
       <Navigation open={open} onChoose={() => setOpen(false)} />
       <main id="main" className={classes.main}>
+        <Staleness />
         {children}
       </main>
       <Outcomes />
