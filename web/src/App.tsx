@@ -25,6 +25,8 @@ const MapPage = lazy(() => import("./pages/MapPage"));
 export function App() {
   const { data, error, isPending, refetch } = useQuery(session);
   if (isPending) return null;
+  // Before what was answered earlier, which stays when a session ends.
+  if (error instanceof Problem && [401, 403].includes(error.status)) return <SignInPage />;
   if (data) {
     return (
       <CallerProvider caller={data}>
@@ -34,7 +36,6 @@ export function App() {
       </CallerProvider>
     );
   }
-  if (error instanceof Problem && [401, 403].includes(error.status)) return <SignInPage />;
   return <Trouble error={error} retry={() => void refetch()} />;
 }
 
