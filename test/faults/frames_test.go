@@ -48,7 +48,7 @@ func TestFramesDamaged(t *testing.T) {
 	if slices.ContainsFunc(agents, ended) || !ready(s.agents["h1"]) || !ready(s.agents["h2"]) {
 		r.Error("an agent ended, or is not ready any more")
 	}
-	if s.said(t, "refuse message of the server") == 0 {
+	if s.said(t, "refuse message of the server")+s.said(t, "failed to unmarshal") == 0 {
 		r.Error("the agent has refused nothing")
 	}
 	r.say("%s of a server ended %s streams, and no agent", count(liar.sent.Load()), count(liar.refused.Load()))
@@ -63,7 +63,9 @@ func TestFramesDamaged(t *testing.T) {
 // be. It returns how many streams the server ended.
 func (s *site) tellServer(t *testing.T, most int) (frames, refused uint64) {
 	t.Helper()
-	identity, server := s.joinAs(t, "liar")
+	identity, err := s.join(t.Context(), "liar")
+	must(t, err)
+	server := s.agentsAt()
 	random := newRandom(t)
 	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(identity.TLS())), grpc.WithDefaultCallOptions(grpc.ForceCodec(bare{}))}
 	conn, err := grpc.NewClient("passthrough:///"+server, options...)
@@ -89,17 +91,17 @@ func (s *site) tellServer(t *testing.T, most int) (frames, refused uint64) {
 	return frames, refused
 }
 
-// joinAs makes the test a host, and returns where agents reach the server, too.
-func (s *site) joinAs(t *testing.T, name string) (identity *pki.Identity, server string) {
-	t.Helper()
-	server = net.JoinHostPort(s.lab.ManagementAddress().String(), "8444")
-	token, err := s.client.CreateHostToken(t.Context(), name)
-	must(t, err)
+// join makes the test a host.
+func (s *site) join(ctx context.Context, name string) (*pki.Identity, error) {
+	token, err := s.client.CreateHostToken(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	parsed, err := pki.ParseToken(strings.TrimSpace(token.Token))
-	must(t, err)
-	identity, err = feed.JoinAny(t.Context(), []string{server}, parsed)
-	must(t, err)
-	return identity, server
+	if err != nil {
+		return nil, err
+	}
+	return feed.JoinAny(ctx, []string{s.agentsAt()}, parsed)
 }
 
 // streamOf is how the stream is opened.

@@ -41,7 +41,7 @@ type liar struct {
 // startLiar listens where the server did, which has ended.
 func (s *site) startLiar(t *testing.T) *liar {
 	t.Helper()
-	address := net.JoinHostPort(s.lab.ManagementAddress().String(), "8444")
+	address := s.agentsAt()
 	ca, err := pki.OpenCA(s.server.Dir)
 	must(t, err)
 	certificate, err := ca.ServerCertificate(t.TempDir(), address)

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,6 +142,9 @@ func (s *site) clientWith(t *testing.T, change func(endpoint string) string) *cl
 	must(t, err)
 	return c
 }
+
+// agentsAt is where agents reach the server.
+func (s *site) agentsAt() string { return net.JoinHostPort(s.lab.ManagementAddress().String(), "8444") }
 
 // writePolicy makes the groups and the instances. The victim's rules are the churn's.
 func (s *site) writePolicy(t *testing.T) {
