@@ -51,19 +51,24 @@ type Hits struct{ Packets, Bytes uint64 }
 // RuleHits are the hits of each rule in force, by rule id.
 func (d *Datapath) RuleHits() (map[string]Hits, error) {
 	all := map[string]Hits{}
+	return all, d.eachRule(func(_ uint32, id string, hits Hits) { all[id] = hits })
+}
+
+// eachRule yields the hits of the rules in force.
+func (d *Datapath) eachRule(yield func(slot uint32, id string, hits Hits)) error {
+	var byCPU []bpfRuleHit
 	for slot, id := range d.rules() {
-		var byCPU []bpfRuleHit
 		if err := d.kernel.maps.RuleHits.Lookup(slot, &byCPU); err != nil {
-			return nil, fmt.Errorf("read hits of rule %s: %w", id, err)
+			return fmt.Errorf("read hits of rule %s: %w", id, err)
 		}
 		var sum Hits
 		for _, h := range byCPU {
 			sum.Packets += h.Packets
 			sum.Bytes += h.Bytes
 		}
-		all[id] = sum
+		yield(slot, id, sum)
 	}
-	return all, nil
+	return nil
 }
 
 // owners are the NICs in force, by slot.

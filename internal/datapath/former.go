@@ -134,9 +134,9 @@ func typesOf(m *ebpf.Map) (*btf.Spec, error) {
 
 // eachElement yields the elements of a map whose sizes only the kernel knows.
 func eachElement(m *ebpf.Map, flags ebpf.MapLookupFlags, yield func(key, value []byte) error) error {
+	room := min(batch, int(m.MaxEntries()))
 	elements := func(size uint32) reflect.Value {
-		slice := reflect.SliceOf(reflect.ArrayOf(int(size), reflect.TypeFor[byte]()))
-		return reflect.MakeSlice(slice, batch, batch)
+		return reflect.MakeSlice(reflect.SliceOf(reflect.ArrayOf(int(size), reflect.TypeFor[byte]())), room, room)
 	}
 	keys, values := elements(m.KeySize()), elements(m.ValueSize())
 	var cursor ebpf.MapBatchCursor

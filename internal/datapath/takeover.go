@@ -24,15 +24,16 @@ func (d *Datapath) takeOver() error {
 	}
 	formers := d.openFormers()
 	defer d.closeFormers(formers)
-	d.copyFlows(formers, true)
-	if err := d.replacePrograms(formers); err != nil {
+	copied := d.copyFlows(formers, true)
+	begun, err := d.replacePrograms(formers)
+	if err != nil {
 		return err
 	}
-	d.copyFlows(formers, false)
+	copied += begun + d.copyFlows(formers, false)
 	if err := removeFormer(filepath.Dir(d.links.dir)); err != nil {
 		return err
 	}
-	d.log.Info("took over from an agent with another layout of maps", "layouts", d.formerLayouts)
+	d.log.Info("took over from an agent with another layout of maps", "layouts", d.formerLayouts, "flows", copied)
 	d.formerLayouts = nil
 	return nil
 }
@@ -58,19 +59,19 @@ func (d *Datapath) closeFormers(formers []*former) {
 }
 
 // replacePrograms has former programs decide what ours would drop until their flows
-// are here, and returns when they see no packet any more.
-func (d *Datapath) replacePrograms(formers []*former) error {
+// are here, and returns when they see no packet any more. It says how many it copied.
+func (d *Datapath) replacePrograms(formers []*former) (copied int, err error) {
 	if err := d.askFormer(formers); err != nil {
 		d.log.Warn("packets of flows that just begin may be dropped", "error", err)
 	}
-	err := d.links.replace()
+	err = d.links.replace()
 	if err == nil {
 		err = d.kernel.wait() // for packets that they were judging
 	}
 	if err == nil {
-		d.copyFlows(formers, false)
+		copied = d.copyFlows(formers, false)
 	}
-	return errors.Join(err, d.leaveFormer())
+	return copied, errors.Join(err, d.leaveFormer())
 }
 
 // askFormer finds the programs that decide now.
@@ -122,9 +123,8 @@ func (d *Datapath) leaveFormer() error {
 
 // copyFlows copies what the former maps know of NICs that are there still. At first
 // nobody else writes to ours.
-func (d *Datapath) copyFlows(formers []*former, first bool) {
+func (d *Datapath) copyFlows(formers []*former, first bool) (copied int) {
 	for _, f := range formers {
-		copied := 0
 		for name, theirs := range f.slots {
 			ours, stays := d.register.numbers[ID{Kind: KindNIC, Name: name}]
 			if !stays {
@@ -135,8 +135,8 @@ func (d *Datapath) copyFlows(formers []*former, first bool) {
 				d.log.Error("flows that an agent with another layout of maps knew are not all taken over", "slot", ours.number, "error", err)
 			}
 		}
-		d.log.Info("flows taken over", "flows", copied)
 	}
+	return copied
 }
 
 func (d *Datapath) copySlot(f *former, theirs, ours uint32, first bool) (copied int, err error) {

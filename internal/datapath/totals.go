@@ -38,21 +38,12 @@ func (d *Datapath) RuleTotals() ([]RuleTotal, error) {
 		return nil, err
 	}
 	var all []RuleTotal
-	for slot, id := range d.rules() {
-		var byCPU []bpfRuleHit
-		if err := d.kernel.maps.RuleHits.Lookup(slot, &byCPU); err != nil {
-			return nil, fmt.Errorf("read hits of rule %s: %w", id, err)
+	err = d.eachRule(func(slot uint32, id string, hits Hits) {
+		if hits.Packets > 0 {
+			all = append(all, RuleTotal{Rule: id, Life: lives.of(slot), Hits: hits})
 		}
-		total := RuleTotal{Rule: id, Life: lives.of(slot)}
-		for _, h := range byCPU {
-			total.Packets += h.Packets
-			total.Bytes += h.Bytes
-		}
-		if total.Packets > 0 {
-			all = append(all, total)
-		}
-	}
-	return all, nil
+	})
+	return all, err
 }
 
 // DropTotals are the totals of drops that had any.
