@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -139,14 +140,22 @@ func TestCompileIsPure(t *testing.T) {
 // TestDocumentsNameWhatExists keeps the pages that explain the tree true to it.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, document := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"} {
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob("docs/adr/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range slices.Concat([]string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"}, documents, decisions) {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(match[1]); err != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), match[1])); err != nil {
 				t.Errorf("%s links to %s, which does not exist", document, match[1])
 			}
 		}
