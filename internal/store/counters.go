@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
-
-	"github.com/gabion/gabion"
 )
 
 const countersPrefix = root + "host-counters/"
@@ -16,17 +14,7 @@ func countersKey(host string) string { return countersPrefix + host }
 // SaveCounters stores what a host has counted, one record for all of it. It is not
 // found if the host was deleted.
 func (s *Store) SaveCounters(ctx context.Context, host string, record []byte) error {
-	_, err := s.transact(ctx, "save counters", func(t *txn) error {
-		kv, err := t.get(hostKey(host))
-		if err != nil {
-			return err
-		}
-		if kv == nil {
-			return gabion.NotFound("host", host)
-		}
-		return t.put(countersKey(host), json.RawMessage(record))
-	})
-	return err
+	return s.putOfHost(ctx, "save counters", host, countersKey(host), json.RawMessage(record))
 }
 
 // HostCounters is the record of one host, nil if there is none.

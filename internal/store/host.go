@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/gabion/gabion"
 )
@@ -83,21 +84,32 @@ func (t *txn) requireHost(name string) error {
 
 // SaveStatus stores what a host said of itself. It is not found if it was deleted.
 func (s *Store) SaveStatus(ctx context.Context, status gabion.HostStatus) error {
-	_, err := s.transact(ctx, "save host status", func(t *txn) error {
-		kv, err := t.get(hostKey(status.Host))
-		if err != nil {
-			return err
-		}
-		if kv == nil {
-			return gabion.NotFound("host", status.Host)
-		}
-		return t.put(statusKey(status.Host), statusRecord{
-			Revision: status.Revision, LastSeen: status.LastSeen, Version: status.Version, Error: status.Error,
-			Protection: status.Protection, UnprotectedPorts: status.UnprotectedPorts, Drifts: status.Drifts,
-			EnforcedAt: status.EnforcedAt, Took: status.Took, PolicyDigest: status.PolicyDigest, ProgramDigest: status.ProgramDigest,
-		})
+	return s.putOfHost(ctx, "save host status", status.Host, statusKey(status.Host), statusRecord{
+		Revision: status.Revision, LastSeen: status.LastSeen, Version: status.Version, Error: status.Error,
+		Protection: status.Protection, UnprotectedPorts: status.UnprotectedPorts, Drifts: status.Drifts,
+		EnforcedAt: status.EnforcedAt, Took: status.Took, PolicyDigest: status.PolicyDigest, ProgramDigest: status.ProgramDigest,
 	})
-	return err
+}
+
+// putOfHost writes a key of a host if there is the host, which is all that it stands
+// on: so it takes one call, and a thousand hosts say something all the time.
+func (s *Store) putOfHost(ctx context.Context, what, host, key string, record any) error {
+	value, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	reply, err := s.client.Txn(ctx).
+		If(clientv3.Compare(clientv3.CreateRevision(hostKey(host)), ">", 0)).
+		Then(clientv3.OpPut(key, string(value))).Commit()
+	switch {
+	case err != nil:
+		return classed(err, what)
+	case !reply.Succeeded:
+		return gabion.NotFound("host", host)
+	}
+	return nil
 }
 
 // DeleteHost deletes a host that has no instances.
