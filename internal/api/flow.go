@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
+	"maps"
+	"math"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -19,8 +21,8 @@ const maxOpenFlows = 1000
 
 // Flows knows what happens to packets.
 type Flows interface {
-	// Hits is what passed because of rules, over all hosts, by rule id.
-	Hits(ctx context.Context) (map[string]flow.Hits, error)
+	// Hits is what passed because of those of the rules that were counted, over all hosts, by rule id.
+	Hits(ctx context.Context, rules []string) (map[string]flow.Hits, error)
 	// Drops is what was dropped at the instance's interfaces.
 	Drops(ctx context.Context, instance string) ([]flow.Drop, error)
 	// OpenFlows are up to limit flows that the instance has open on its host now.
@@ -35,11 +37,17 @@ type Flows interface {
 // ListRuleHits answers how often each rule let packets pass.
 func (a *api) ListRuleHits(w http.ResponseWriter, r *http.Request, params openapi.ListRuleHitsParams) {
 	a.show(w, r, func(ctx context.Context, org string) (any, error) {
-		hits, err := a.Flows.Hits(ctx)
+		rules, err := lookUp(ctx, a, org, func(w *policy.World) map[string]*gabion.Rule { return rulesOf(w, org, params.SecurityGroup) })
 		if err != nil {
 			return nil, err
 		}
-		bodies, err := lookUp(ctx, a, org, func(w *policy.World) []openapi.RuleHit { return hitBodies(w, org, params.SecurityGroup, hits) })
+		hits, err := a.Flows.Hits(ctx, slices.Collect(maps.Keys(rules)))
+		bodies := []openapi.RuleHit{}
+		for id, h := range hits {
+			if h.Packets > 0 {
+				bodies = append(bodies, hitBody(*rules[id], h))
+			}
+		}
 		slices.SortFunc(bodies, func(a, b openapi.RuleHit) int {
 			return cmp.Or(strings.Compare(a.SecurityGroup, b.SecurityGroup), strings.Compare(a.Rule, b.Rule))
 		})
@@ -47,16 +55,16 @@ func (a *api) ListRuleHits(w http.ResponseWriter, r *http.Request, params openap
 	})
 }
 
-// hitBodies are those of the organization's rules, or of one group's.
-func hitBodies(w *policy.World, org, group string, hits map[string]flow.Hits) []openapi.RuleHit {
-	bodies := []openapi.RuleHit{}
-	for id, h := range hits {
-		r := w.Rule(id)
-		if r != nil && h.Packets > 0 && (group == "" || group == r.Group) && groupOf(w, org, r.Group) != nil {
-			bodies = append(bodies, hitBody(*r, h))
+// rulesOf are the organization's rules, or those of one of its groups, by id.
+func rulesOf(w *policy.World, org, group string) map[string]*gabion.Rule {
+	groups, _ := w.Groups(org).Find("", 0, math.MaxInt, func(g *gabion.Group) bool { return group == "" || group == g.ID })
+	rules := map[string]*gabion.Rule{}
+	for _, g := range groups {
+		for r := range w.Rules(g.ID) {
+			rules[r.ID] = r
 		}
 	}
-	return bodies
+	return rules
 }
 
 func hitBody(r gabion.Rule, h flow.Hits) openapi.RuleHit {

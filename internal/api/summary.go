@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -56,22 +57,22 @@ func (a *api) groupSummaries(ctx context.Context, org string, groups []*gabion.G
 	if err != nil {
 		return nil, err
 	}
-	hits, err := a.Flows.Hits(ctx)
-	if err != nil {
-		return nil, err
-	}
-	bodies, at := make([]openapi.SecurityGroupSummary, len(groups)), map[string]*openapi.SecurityGroupSummary{}
+	bodies, of := make([]openapi.SecurityGroupSummary, len(groups)), map[string]*openapi.SecurityGroupSummary{} // by rule id
 	err = a.inspect(ctx, 0, func(world *policy.World) {
 		for i, g := range groups {
 			bodies[i] = groupSummary(g, world.Standing(g.ID), g.ID == primary)
-			at[g.ID] = &bodies[i]
-		}
-		for id, h := range hits {
-			if r := world.Rule(id); r != nil && at[r.Group] != nil {
-				at[r.Group].HitsLastHour += int64(h.LastHour)
+			for r := range world.Rules(g.ID) {
+				of[r.ID] = &bodies[i]
 			}
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	hits, err := a.Flows.Hits(ctx, slices.Collect(maps.Keys(of)))
+	for id, h := range hits {
+		of[id].HitsLastHour += int64(h.LastHour)
+	}
 	return bodies, err
 }
 

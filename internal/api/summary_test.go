@@ -41,7 +41,7 @@ func (m *memory) StatesOf(context.Context, string, []string) (map[string]gabion.
 	return nil, nil
 }
 
-func (m *memory) Hits(context.Context) (map[string]flow.Hits, error) { return nil, nil }
+func (m *memory) Hits(context.Context, []string) (map[string]flow.Hits, error) { return nil, nil }
 
 func groupID(n int) string { return fmt.Sprintf("5a9a3c5e-7c0e-4f3c-9a4c-0000%08x", n) }
 

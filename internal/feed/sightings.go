@@ -262,13 +262,13 @@ func (s *Server) isHere(host string) bool {
 	return s.sessions[host] != nil
 }
 
-// Hits is what passed because of rules, over all hosts, by rule id. Of hosts whose
+// Hits is what passed because of the rules, over all hosts, by rule id. Of hosts whose
 // stream is to another server it is a minute old at most.
-func (s *Server) Hits(ctx context.Context) (map[string]flow.Hits, error) {
+func (s *Server) Hits(ctx context.Context, rules []string) (map[string]flow.Hits, error) {
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	return s.ledger.Hits(time.Now()), nil
+	return s.ledger.Hits(time.Now(), rules), nil
 }
 
 // Drops is what was dropped at the instance's interfaces.

@@ -130,7 +130,10 @@ func TestAHostTellsOfItsOwnOnly(t *testing.T) {
 		},
 	}
 	say(t, one, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Counters{Counters: counters}})
-	eventually(t, "hits are counted", func() bool { hits, err := z.server.Hits(t.Context()); return err == nil && hits["r"].Packets == 5 })
+	eventually(t, "hits are counted", func() bool {
+		hits, err := z.server.Hits(t.Context(), []string{"r"})
+		return err == nil && hits["r"].Packets == 5
+	})
 	for id, want := range map[string]int{"one": 1, "two": 0} {
 		if drops, err := z.server.Drops(t.Context(), id); err != nil || len(drops) != want {
 			t.Errorf("drops of %s are %v, %v", id, drops, err)
@@ -148,7 +151,7 @@ func TestTotalsSurviveServers(t *testing.T) {
 		say(t, stream, &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Counters{Counters: counters}})
 	}
 	hits := func(z *zone) uint64 {
-		hits, err := z.server.Hits(t.Context())
+		hits, err := z.server.Hits(t.Context(), []string{"r"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,9 @@ import (
 
 var start = time.Unix(1_800_000_000, 0)
 
+// r is the rule that is counted.
+var r = []string{"r"}
+
 func hits(life, packets uint64) flow.Counts {
 	return flow.Counts{Rules: []flow.RuleCount{{Rule: "r", Life: life, Packets: packets, Bytes: 100 * packets}}}
 }
@@ -51,7 +54,7 @@ func TestTotalsNeverGoBackNorCountTwice(t *testing.T) {
 			c := hits(life, value)
 			c.All, all = all, false
 			ledger.Count("h", c, now)
-			got := ledger.Hits(now)["r"]
+			got := ledger.Hits(now, r)["r"]
 			if got.Packets != happened || got.Bytes != 100*happened || got.Packets < shown {
 				t.Fatalf("total %d, before %d, happened %d", got.Packets, shown, happened)
 			}
@@ -65,12 +68,12 @@ func always(string) bool { return true }
 func TestTheLastHourForgets(t *testing.T) {
 	l := flow.NewLedger()
 	count := func(minute int, c flow.Counts) { l.Count("h", c, start.Add(time.Duration(minute)*time.Minute)) }
-	hour := func(minute int) uint64 { return l.Hits(start.Add(time.Duration(minute) * time.Minute))["r"].LastHour }
+	hour := func(minute int) uint64 { return l.Hits(start.Add(time.Duration(minute)*time.Minute), r)["r"].LastHour }
 
 	first := hits(1, 1000)
 	first.All = true
 	count(0, first)
-	if h := l.Hits(start)["r"]; h.LastHour != 0 || !h.Last.IsZero() || h.Packets != 1000 {
+	if h := l.Hits(start, r)["r"]; h.LastHour != 0 || !h.Last.IsZero() || h.Packets != 1000 {
 		t.Errorf("what happened at an unknown time counts as %+v", h)
 	}
 	count(1, hits(1, 1010))
@@ -98,8 +101,8 @@ func TestWhatIsGoneIsNotRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []flow.Drop{{Instance: "i", Interface: "tap0", Reason: gabion.DropDeniedIngress, Packets: 7, Last: start}}
-	if diff := cmp.Diff(want, again.Drops("i")); diff != "" || len(again.Hits(start)) != 0 {
-		t.Errorf("restored (-want +got):\n%s%v", diff, again.Hits(start))
+	if diff := cmp.Diff(want, again.Drops("i")); diff != "" || len(again.Hits(start, r)) != 0 {
+		t.Errorf("restored (-want +got):\n%s%v", diff, again.Hits(start, r))
 	}
 	if data, err := l.Record("h", start); data != nil || err != nil {
 		t.Errorf("nothing new was recorded as %s, %v", data, err)
@@ -154,4 +157,38 @@ func TestASlowWatcherHearsOfItsLosses(t *testing.T) {
 	if w.Lost() != 0 {
 		t.Error("losses are told twice")
 	}
+}
+
+// A rule's total is over the hosts that there are, each with what was counted last.
+func TestHitsOfManyHosts(t *testing.T) {
+	l := flow.NewLedger()
+	expect := func(what string, want uint64) {
+		t.Helper()
+		hits := l.Hits(start, []string{"r", "other"})
+		if _, counted := hits["r"]; hits["r"].Packets != want || counted != (want > 0) || len(hits) > 1 {
+			t.Errorf("%s: %+v, want %d packets of r", what, hits, want)
+		}
+	}
+	l.Count("h1", hits(1, 10), start)
+	l.Count("h2", hits(1, 5), start)
+	expect("two hosts", 15)
+	if got := l.Hits(start, nil); len(got) > 0 {
+		t.Errorf("of no rule: %+v", got)
+	}
+	later := flow.NewLedger()
+	later.Count("h2", hits(2, 7), start)
+	data, err := later.Record("h2", start.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Restore("h2", data); err != nil {
+		t.Fatal(err)
+	}
+	expect("h2 was recorded elsewhere", 17)
+	l.Count("h2", hits(2, 8), start)
+	expect("h2 counts on", 18)
+	l.Forget("h1")
+	expect("h1 is gone", 8)
+	l.Prune("h2", func(string) bool { return false }, always)
+	expect("the rule is gone", 0)
 }

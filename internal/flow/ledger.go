@@ -53,6 +53,7 @@ type Drop struct {
 type Ledger struct {
 	mu    sync.Mutex
 	hosts map[string]*account
+	rules map[string]map[*account]*counter // what accounts have, by rule id
 }
 
 // account is the totals of one host.
@@ -69,7 +70,9 @@ type dropKey struct {
 }
 
 // NewLedger is a ledger without hosts.
-func NewLedger() *Ledger { return &Ledger{hosts: map[string]*account{}} }
+func NewLedger() *Ledger {
+	return &Ledger{hosts: map[string]*account{}, rules: map[string]map[*account]*counter{}}
+}
 
 func newAccount() *account {
 	return &account{rules: map[string]*counter{}, drops: map[dropKey]*counter{}}
@@ -85,16 +88,18 @@ func (l *Ledger) account(host string) *account {
 }
 
 // Count takes in what a host counts.
-func (l *Ledger) Count(host string, c Counts, now time.Time) {
+func (l *Ledger) Count(host string, counts Counts, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.account(host)
-	for _, r := range c.Rules {
-		a.changed = counterOf(a.rules, r.Rule).count(r.Life, amount{r.Packets, r.Bytes}, now, c.All) || a.changed
+	for _, r := range counts.Rules {
+		c := counterOf(a.rules, r.Rule)
+		l.list(a, r.Rule, c)
+		a.changed = c.count(r.Life, amount{r.Packets, r.Bytes}, now, counts.All) || a.changed
 	}
-	for _, d := range c.Drops {
+	for _, d := range counts.Drops {
 		key := dropKey{d.Instance, d.Interface, d.Reason}
-		a.changed = counterOf(a.drops, key).count(d.Life, amount{packets: d.Packets}, now, c.All) || a.changed
+		a.changed = counterOf(a.drops, key).count(d.Life, amount{packets: d.Packets}, now, counts.All) || a.changed
 	}
 }
 
@@ -107,31 +112,68 @@ func counterOf[K comparable](all map[K]*counter, key K) *counter {
 	return c
 }
 
+// list lets the rule's counter in the account be found by the rule.
+func (l *Ledger) list(a *account, rule string, c *counter) {
+	if l.rules[rule] == nil {
+		l.rules[rule] = map[*account]*counter{}
+	}
+	l.rules[rule][a] = c
+}
+
+func (l *Ledger) unlist(a *account, rule string) {
+	delete(l.rules[rule], a)
+	if len(l.rules[rule]) == 0 {
+		delete(l.rules, rule)
+	}
+}
+
+// replace lets the host have another account, or none.
+func (l *Ledger) replace(host string, next *account) {
+	if old := l.hosts[host]; old != nil {
+		for rule := range old.rules {
+			l.unlist(old, rule)
+		}
+	}
+	delete(l.hosts, host)
+	if next == nil {
+		return
+	}
+	l.hosts[host] = next
+	for rule, c := range next.rules {
+		l.list(next, rule, c)
+	}
+}
+
 // Forget drops a host, whatever it counted.
 func (l *Ledger) Forget(host string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.hosts, host)
+	l.replace(host, nil)
 }
 
-// Hits are the totals of rules over all hosts, by rule id.
-func (l *Ledger) Hits(now time.Time) map[string]Hits {
+// Hits are the totals of those of the rules that were counted, over all hosts, by rule
+// id.
+func (l *Ledger) Hits(now time.Time, rules []string) map[string]Hits {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := map[string]Hits{}
-	for _, a := range l.hosts {
-		for id, c := range a.rules {
-			h, total := all[id], c.total()
-			h.Packets += total.packets
-			h.Bytes += total.bytes
-			h.LastHour += c.recent.sum(now)
-			if c.last.After(h.Last) {
-				h.Last = c.last
-			}
-			all[id] = h
+	for _, id := range rules {
+		for _, c := range l.rules[id] {
+			all[id] = all[id].with(c, now)
 		}
 	}
 	return all
+}
+
+func (h Hits) with(c *counter, now time.Time) Hits {
+	total := c.total()
+	h.Packets += total.packets
+	h.Bytes += total.bytes
+	h.LastHour += c.recent.sum(now)
+	if c.last.After(h.Last) {
+		h.Last = c.last
+	}
+	return h
 }
 
 // Drops are what was dropped at the instance's interfaces, by interface and reason.

@@ -42,10 +42,17 @@ type storedDrop struct {
 func (l *Ledger) Prune(host string, rule, instance func(id string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a := l.hosts[host]; a != nil {
-		maps.DeleteFunc(a.rules, func(id string, _ *counter) bool { return !rule(id) })
-		maps.DeleteFunc(a.drops, func(key dropKey, _ *counter) bool { return !instance(key.instance) })
+	a := l.hosts[host]
+	if a == nil {
+		return
 	}
+	for id := range a.rules {
+		if !rule(id) {
+			delete(a.rules, id)
+			l.unlist(a, id)
+		}
+	}
+	maps.DeleteFunc(a.drops, func(key dropKey, _ *counter) bool { return !instance(key.instance) })
 }
 
 // Record is the host's account to be stored; nil if nothing is new since the last one.
@@ -101,7 +108,7 @@ func (l *Ledger) Restore(host string, data []byte) error {
 		}
 		a.drops[dropKey{s.Instance, s.Interface, reason}] = s.counter(r.Written)
 	}
-	l.hosts[host] = a
+	l.replace(host, a)
 	return nil
 }
 

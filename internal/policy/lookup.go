@@ -2,6 +2,7 @@ package policy
 
 import (
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -42,6 +43,14 @@ func (w *World) Standing(id string) Standing {
 		}
 	}
 	return Standing{Rules: len(g.rules), Members: g.size, Users: len(users)}
+}
+
+// Rules yields the group's own rules, in no order.
+func (w *World) Rules(group string) iter.Seq[*gabion.Rule] {
+	if g := w.groups[group]; g != nil {
+		return maps.Values(g.rules)
+	}
+	return func(func(*gabion.Rule) bool) {}
 }
 
 // Naming yields the rules that name the group, in no order.
