@@ -17,6 +17,9 @@ func newGroupExportCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export GROUP...",
 		Short: "Print groups as YAML, for gabion apply",
+		Long: `Print groups as YAML, for gabion apply: names, descriptions and rules.
+
+Who is in a group is not part of it: neither its members nor its external sources.`,
 		Example: `  gabion group export web > web.yaml
   gabion group export web app db > tiers.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -58,7 +61,8 @@ func newApplyCommand(a *app) *cobra.Command {
 
 Groups that are not there are created. Rules that a group has and the file does not are
 deleted; equal ones stay as they are, with their hit counts. A FILE of - is standard
-input. Groups that the file does not name stay as they are.`,
+input. Groups that the file does not name stay as they are, and so do members and
+external sources.`,
 		Example: `  gabion group export web > web.yaml
   gabion apply web.yaml --dry-run     # only show the difference
   gabion apply web.yaml`,
@@ -205,7 +209,7 @@ func (a *app) showPlan(p planned) {
 	case p.group.ID == "":
 		a.say("%s: new", p.file.Name)
 	default:
-		a.say("%s: %s stay", p.file.Name, count(p.staying, "rule"))
+		a.say("%s: keeps %s", p.file.Name, count(p.staying, "rule"))
 	}
 	if p.group.ID != "" && p.file.Description != p.group.Description {
 		a.say("  ~ description %q", p.file.Description)
@@ -234,6 +238,7 @@ func (a *app) carryOut(ctx context.Context, c *client.Client, files []groupFile,
 		if _, err := c.CreateGroup(ctx, rest.CreateSecurityGroupRequest{Name: p.file.Name, Description: p.file.Description}); err != nil {
 			return err
 		}
+		a.say("%s: created", p.file.Name)
 	}
 	all, err := c.Groups(ctx)
 	if err != nil {
@@ -256,6 +261,7 @@ func (a *app) replace(ctx context.Context, c *client.Client, p planned) error {
 		if _, err := c.UpdateGroup(ctx, p.group.ID, rest.UpdateSecurityGroupRequest{Description: &p.file.Description}); err != nil {
 			return err
 		}
+		a.say("%s: described anew", p.file.Name)
 	}
 	if len(p.added)+len(p.gone) == 0 {
 		return nil

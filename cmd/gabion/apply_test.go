@@ -47,7 +47,7 @@ func TestApply(t *testing.T) {
 			strings.Replace(webFile, "ports: 22", "ports: [443, 8000-8100]", 1),
 			[]string{"--dry-run"},
 			nil,
-			result{0, `web: 2 rules stay
+			result{0, `web: keeps 2 rules
   - ingress tcp 22 from 203.0.113.0/24 (office)
   + ingress tcp 443 from 203.0.113.0/24 (office)
   + ingress tcp 8000-8100 from 203.0.113.0/24 (office)
@@ -59,14 +59,20 @@ func TestApply(t *testing.T) {
 			nil,
 			[]string{"PUT /security-group/" + dbID +
 				`/rules {"rules":[{"end-port":5432,"flow-direction":"ingress","protocol":"tcp","security-group":{"id":"` + webID + `"},"start-port":5432}]}`},
-			result{0, "db: no rules stay\n  + ingress tcp 5432 from group web\ndb: 1 rule added, no rules deleted; enforced\n", ""},
+			result{0, "db: keeps no rules\n  + ingress tcp 5432 from group web\ndb: 1 rule added, no rules deleted; enforced\n", ""},
+		},
+		{
+			"another description", "name: db\ndescription: the data\n",
+			nil,
+			[]string{"PUT /security-group/" + dbID + ` {"description":"the data"}`},
+			result{0, "db: keeps no rules\n  ~ description \"the data\"\ndb: described anew\n", ""},
 		},
 		{
 			"groups that name each other, one of them new",
 			"name: app\ningress:\n  - {protocol: tcp, from-group: app}\n---\nname: db\ningress:\n  - {protocol: tcp, from-group: app}\n",
 			[]string{"--dry-run"},
 			nil,
-			result{0, "app: new\n  + ingress tcp all ports from group app\ndb: no rules stay\n  + ingress tcp all ports from group app\n", ""},
+			result{0, "app: new\n  + ingress tcp all ports from group app\ndb: keeps no rules\n  + ingress tcp all ports from group app\n", ""},
 		},
 		{"a field that nobody knows", "name: web\ningres: []\n", nil, nil, result{1, "", `unknown field "ingres"`}},
 		{"a group that nobody knows", "name: web\ningress: [{protocol: tcp, from-group: x}]\n", nil, nil, result{1, "", `group web, ingress rule 1: no group "x"`}},
@@ -81,7 +87,7 @@ func TestApply(t *testing.T) {
 			"one address, as it is kept", "name: db\ningress: [{protocol: TCP, from: 203.0.113.7}]\n",
 			nil,
 			[]string{"PUT /security-group/" + dbID + `/rules {"rules":[{"flow-direction":"ingress","network":"203.0.113.7/32","protocol":"tcp"}]}`},
-			result{0, "db: no rules stay\n  + ingress tcp all ports from 203.0.113.7/32\ndb: 1 rule added, no rules deleted; enforced\n", ""},
+			result{0, "db: keeps no rules\n  + ingress tcp all ports from 203.0.113.7/32\ndb: 1 rule added, no rules deleted; enforced\n", ""},
 		},
 		{"no name", "description: x\n", nil, nil, result{1, "", "group 1 has no name"}},
 		{"nothing", "", nil, nil, result{1, "", "holds no group"}},
