@@ -95,6 +95,7 @@ func TestApply(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			answers := world()
 			answers["PUT /security-group/"+dbID+"/rules"] = answers["POST /security-group"]
+			answers["PUT /security-group/"+dbID] = answers["POST /security-group"]
 			s := newStub(t, answers)
 			file := filepath.Join(t.TempDir(), "groups.yaml")
 			if err := os.WriteFile(file, []byte(test.file), 0o600); err != nil {
