@@ -36,6 +36,12 @@ func newHost(t *testing.T) *host {
 	if testing.Short() {
 		t.Skip("attaches programs, which takes its time")
 	}
+	return openHost(t)
+}
+
+// openHost is for the tests that faults are planted for.
+func openHost(t *testing.T) *host {
+	t.Helper()
 	privilege.Require(t)
 	enterNamespace(t)
 	h := &host{
