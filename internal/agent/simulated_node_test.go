@@ -209,7 +209,6 @@ func (n *node) freeze(up, down bool) {
 	n.line.down.freeze(down)
 	if l := n.line; up || down {
 		go func() {
-			n.c.pause(l.ctx, 0, "silence")
 			timer := time.NewTimer(silence)
 			defer timer.Stop()
 			select {
