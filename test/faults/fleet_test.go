@@ -103,21 +103,41 @@ func (h *simulated) acknowledge(revision int64) {
 	h.client.Ack(feed.Position{Epoch: h.epoch, Revision: revision}, nil)
 }
 
-// startFleet joins so many simulated hosts, with one instance each, and connects them
-// to the real server.
+// startFleet joins so many simulated hosts, connects them to the real server, and gives
+// each an instance.
 func (s *site) startFleet(t *testing.T, size int) fleet {
 	t.Helper()
-	f := fleet{
-		Server: s.agentsAt(),
-		Dir:    t.TempDir(), Report: filepath.Join(t.TempDir(), "in-sync"),
-	}
+	f := fleet{Server: s.agentsAt(), Dir: t.TempDir(), Report: filepath.Join(t.TempDir(), "in-sync")}
+	each(t, size, func(n int) error {
+		identity, err := s.join(t.Context(), simulatedName(n))
+		if err != nil {
+			return err
+		}
+		return identity.Save(filepath.Join(f.Dir, simulatedName(n)+".pem"))
+	})
+	argument, err := json.Marshal(f)
+	must(t, err)
+	// Hosts have processors of their own: these must not take the server's.
+	_, err = s.lab.Start(nil, "fleet", "/usr/bin/nice", "-n", "10", "/usr/bin/env", fleetRole+"="+string(argument), os.Args[0])
+	must(t, err)
+	f.await(t, size)
+	each(t, size, func(n int) error {
+		_, err := s.client.CreateInstance(t.Context(), s.simulatedInstance(n))
+		return err
+	})
+	return f
+}
+
+// each does something so many times, some of them at once.
+func each(t *testing.T, size int, do func(n int) error) {
+	t.Helper()
 	var tasks sync.WaitGroup
 	gate := make(chan struct{}, 8)
 	for n := range size {
+		gate <- struct{}{}
 		tasks.Go(func() {
-			gate <- struct{}{}
 			defer func() { <-gate }()
-			if err := s.simulate(t.Context(), f, n); err != nil {
+			if err := do(n); err != nil {
 				t.Error(err)
 			}
 		})
@@ -126,13 +146,17 @@ func (s *site) startFleet(t *testing.T, size int) fleet {
 	if t.Failed() {
 		t.FailNow()
 	}
-	argument, err := json.Marshal(f)
-	must(t, err)
-	// Hosts have processors of their own: these must not take the server's.
-	_, err = s.lab.Start(nil, "fleet", "/usr/bin/nice", "-n", "10", "/usr/bin/env", fleetRole+"="+string(argument), os.Args[0])
-	must(t, err)
-	f.await(t, size)
-	return f
+}
+
+func simulatedName(n int) string { return fmt.Sprintf("sim%d", n) }
+
+func (s *site) simulatedInstance(n int) rest.CreateInstanceRequest {
+	return rest.CreateInstanceRequest{
+		Name: simulatedName(n), Host: simulatedName(n), SecurityGroups: []rest.Identified{{ID: s.groups["strangers"]}},
+		Interfaces: []rest.InterfaceRequest{{
+			Name: "tap0", MAC: fmt.Sprintf("02:88:00:00:%02x:%02x", n/256, n%256), IPv4: []string{fmt.Sprintf("10.88.%d.%d", n/200, 1+n%200)},
+		}},
+	}
 }
 
 // await waits until so many hosts are in sync.
@@ -142,25 +166,6 @@ func (f fleet) await(t *testing.T, hosts int) time.Duration {
 		told, err := os.ReadFile(f.Report)
 		return err == nil && string(told) == strconv.Itoa(hosts)
 	})
-}
-
-// simulate joins a host and gives it an instance.
-func (s *site) simulate(ctx context.Context, f fleet, n int) error {
-	name := fmt.Sprintf("sim%d", n)
-	identity, err := s.join(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := identity.Save(filepath.Join(f.Dir, name+".pem")); err != nil {
-		return err
-	}
-	_, err = s.client.CreateInstance(ctx, rest.CreateInstanceRequest{
-		Name: name, Host: name, SecurityGroups: []rest.Identified{{ID: s.groups["strangers"]}},
-		Interfaces: []rest.InterfaceRequest{{
-			Name: "tap0", MAC: fmt.Sprintf("02:88:00:00:%02x:%02x", n/256, n%256), IPv4: []string{fmt.Sprintf("10.88.%d.%d", n/200, 1+n%200)},
-		}},
-	})
-	return err
 }
 
 // A server that comes back has all its hosts come back at once.
