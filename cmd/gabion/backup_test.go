@@ -86,7 +86,7 @@ func TestBackupThatIsOfNoUse(t *testing.T) {
 		"a bit":       {func(s string) string { return s[:len(s)/2] + "\x5a\xa5" + s[len(s)/2+2:] }, "its checksum differs"},
 		"newer data":  {func(s string) string { return strings.Replace(s, `"schema": 2`, `"schema": 3`, 1) }, "restore it with the release that made it"},
 		"newer tar":   {func(s string) string { return strings.Replace(s, `"format": 1`, `"format": 2`, 1) }, "restore it with the release that made it"},
-		"other files": {func(s string) string { return strings.Replace(s, `"name": "ca.pem"`, `"name": "../../x"`, 1) }, "manifest"},
+		"other files": {func(s string) string { return strings.Replace(s, `"name": "ca.pem"`, `"name": "../x.y"`, 1) }, `it lists "../x.y"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fresh := filepath.Join(t.TempDir(), "new")
@@ -95,7 +95,7 @@ func TestBackupThatIsOfNoUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := runWith(nil, "restore", "--data-dir", fresh, bad)
-			if got.code != 1 || !strings.Contains(got.stderr, tt.says) && tt.says != "manifest" {
+			if got.code != 1 || !strings.Contains(got.stderr, tt.says) {
 				t.Errorf("exit %d, %s", got.code, got.stderr)
 			}
 			if left, err := os.ReadDir(fresh); err != nil || len(left) > 0 {
