@@ -216,4 +216,12 @@ func appliesWhatItExported(t *testing.T, environment map[string]string) {
 		{"apply " + file, 0, "2 rules deleted; enforced"},
 		{"apply " + file, 0, "app: nothing to change"},
 	})
+	fresh := filepath.Join(t.TempDir(), "fresh.yaml")
+	if err := os.WriteFile(fresh, []byte("name: fresh\ningress: [{protocol: tcp, ports: 22, from: 192.0.2.1}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	play(t, environment, []step{
+		{"apply " + fresh, 0, "fresh: created\nfresh: 1 rule added, no rules deleted; enforced"},
+		{"apply " + fresh, 0, "fresh: nothing to change"}, // although the server keeps 192.0.2.1/32
+	})
 }
