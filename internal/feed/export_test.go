@@ -23,6 +23,9 @@ const (
 	MaxDelta    = maxDelta
 
 	AdmissionCheck = admissionCheck
+
+	PacePerSecond = pacePerSecond
+	PaceAtOnce    = paceAtOnce
 )
 
 // Tracker is the server's record of who enforces what.

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/feed"
 	"github.com/gabion/gabion/internal/feed/feedpb"
 	"github.com/gabion/gabion/internal/flow"
 	"github.com/gabion/gabion/internal/policy"
@@ -35,6 +37,37 @@ func TestCountersOfInterfacesThatAreNotThereAreIgnored(t *testing.T) {
 	})
 	if len(drops) != 1 || drops[0].Interface != "tap-one" {
 		t.Errorf("%d interfaces are counted, the first is %q; want tap-one alone", len(drops), drops[0].Interface)
+	}
+}
+
+// What a host says beyond its pace waits at its end: it costs the server no more.
+func TestHostThatSaysTooMuchIsHeldBack(t *testing.T) {
+	z := newZone(t, crowded(), "hv1", "hv2")
+	one, two := talker(t, z, "hv1"), talker(t, z, "hv2")
+	awaitInSync(t, one)
+	awaitInSync(t, two)
+	counters := func(rule string) *feedpb.AgentMessage {
+		c := &feedpb.Counters{Rules: []*feedpb.RuleCounter{{Rule: rule, Life: 1, Packets: 1}}}
+		return &feedpb.AgentMessage{Message: &feedpb.AgentMessage_Counters{Counters: c}}
+	}
+	const beyond = feed.PacePerSecond / 2
+	begun := time.Now()
+	for range feed.PaceAtOnce + beyond {
+		say(t, one, counters("made-up"))
+	}
+	say(t, one, counters("r"))
+	packets := func() uint64 {
+		hits, err := z.server.Hits(t.Context(), []string{"r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hits["r"].Packets
+	}
+	say(t, two, counters("r"))
+	eventually(t, "the other host is heard", func() bool { return packets() > 0 })
+	eventually(t, "the host is heard in the end", func() bool { return packets() == 2 })
+	if took, least := time.Since(begun), beyond*time.Second/feed.PacePerSecond; took < least {
+		t.Errorf("all was heard after %s, which is less than %s", took, least)
 	}
 }
 

@@ -273,10 +273,13 @@ func inSyncMessage(epoch string, revision int64) message {
 
 // receive takes what the host says, in its order, until the stream ends, and returns why.
 func (s *Server) receive(ctx context.Context, stream grpc.BidiStreamingServer[feedpb.AgentMessage, feedpb.ServerMessage], session *session) error {
-	observer := observer{store: s.store, host: session.host, log: s.log}
+	observer, pace := observer{store: s.store, host: session.host, log: s.log}, newPace()
 	for {
 		m, err := stream.Recv()
 		if err != nil {
+			return err
+		}
+		if err := pace.wait(ctx, m); err != nil {
 			return err
 		}
 		switch m := m.Message.(type) {
