@@ -24,6 +24,8 @@ const (
 
 	AdmissionCheck = admissionCheck
 
+	MaxAsksOfOne = maxAsksOfOne
+
 	PacePerSecond = pacePerSecond
 	PaceAtOnce    = paceAtOnce
 )

@@ -1,8 +1,10 @@
 package feed_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +70,38 @@ func TestHostThatSaysTooMuchIsHeldBack(t *testing.T) {
 	eventually(t, "the host is heard in the end", func() bool { return packets() == 2 })
 	if took, least := time.Since(begun), beyond*time.Second/feed.PacePerSecond; took < least {
 		t.Errorf("all was heard after %s, which is less than %s", took, least)
+	}
+}
+
+// An organization that asks a host all the time keeps no other from asking.
+func TestQuestionsOfOneOrganizationLeaveRoom(t *testing.T) {
+	z := newZone(t, crowded(), "hv1", "hv2")
+	one := talker(t, z, "hv1")
+	awaitWatch(t, one)
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	ask := func(instance string) *feedpb.Ask {
+		asking.Go(func() { _, _, _ = z.server.OpenFlows(ctx, "hv1", instance, 1) })
+		for {
+			m, err := one.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.GetAsk() != nil {
+				return m.GetAsk()
+			}
+		}
+	}
+	for range feed.MaxAsksOfOne {
+		ask("one")
+	}
+	if _, _, err := z.server.OpenFlows(ctx, "hv1", "one", 1); gabion.CodeOf(err) != gabion.CodeUnavailable || !strings.Contains(err.Error(), "too much") {
+		t.Errorf("one more question of the same organization: %v", err)
+	}
+	if got := ask("stranger").GetOpenFlows().GetInstance(); got != "stranger" {
+		t.Errorf("the host was asked about %q, want the other organization's", got)
 	}
 }
 

@@ -20,12 +20,22 @@ type talk struct {
 	tells   bool // the host understands
 	told    bool // what to watch, at least once
 	demand  flow.Demand
-	asks    []*feedpb.Ask                  // to be sent
-	waiting map[uint64]chan *feedpb.Answer // by the question's id
+	asks    []*feedpb.Ask       // to be sent
+	waiting map[uint64]question // by id
 }
 
+// question is one that somebody waits for an answer to.
+type question struct {
+	organization string
+	answer       chan *feedpb.Answer
+}
+
+// maxAsksOfOne is how many questions of one organization a host works on at once: it
+// must not keep others from theirs.
+const maxAsksOfOne = maxAsks / 2
+
 func newTalk(hello *feedpb.Hello) *talk {
-	return &talk{tells: hello.GetTells(), waiting: map[uint64]chan *feedpb.Answer{}}
+	return &talk{tells: hello.GetTells(), waiting: map[uint64]question{}}
 }
 
 // want notes what to watch, and tells whether the host has to hear of it.
@@ -60,22 +70,46 @@ func (t *talk) take() []message {
 func (s *Server) put(host string, ask *feedpb.Ask) (answer chan *feedpb.Answer, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	session := s.sessions[host]
+	session, organization := s.sessions[host], s.organizationAsking(ask)
 	switch {
 	case session == nil:
 		return nil, fmt.Errorf("host %s has no stream to this server", host)
 	case !session.talk.tells:
 		return nil, fmt.Errorf("the agent of host %s is too old to be asked; upgrade it", host)
-	case len(session.talk.waiting) >= maxAsks:
+	case !session.talk.hasRoom(organization):
 		return nil, fmt.Errorf("host %s is asked too much at once; ask again", host)
 	}
 	s.lastAsk++
 	ask.Id = s.lastAsk
 	answer = make(chan *feedpb.Answer, 1)
-	session.talk.waiting[ask.Id] = answer
+	session.talk.waiting[ask.Id] = question{organization, answer}
 	session.talk.asks = append(session.talk.asks, ask)
 	session.signal()
 	return answer, nil
+}
+
+// hasRoom tells whether the host may be asked one more question of the organization.
+func (t *talk) hasRoom(organization string) bool {
+	of := 0
+	for _, q := range t.waiting {
+		if q.organization == organization {
+			of++
+		}
+	}
+	return len(t.waiting) < maxAsks && of < maxAsksOfOne
+}
+
+// organizationAsking is that of the instance that is asked about. It runs with the lock
+// held.
+func (s *Server) organizationAsking(ask *feedpb.Ask) string {
+	id := ask.GetOpenFlows().GetInstance()
+	if q := ask.GetQuestion(); q != nil {
+		id = q.Instance
+	}
+	if s.world != nil && s.world.Instance(id) != nil {
+		return s.world.Instance(id).Organization
+	}
+	return ""
 }
 
 // withdraw waits for an answer no longer.
@@ -109,9 +143,9 @@ func (s *Server) ask(ctx context.Context, host string, ask *feedpb.Ask) (*feedpb
 func (s *Server) answered(session *session, answer *feedpb.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if to := session.talk.waiting[answer.GetId()]; to != nil {
+	if q, waits := session.talk.waiting[answer.GetId()]; waits {
 		delete(session.talk.waiting, answer.GetId())
-		to <- answer
+		q.answer <- answer
 	}
 }
 
