@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -16,8 +15,12 @@ import (
 	"strings"
 )
 
-// agentPort is where agents reach the server, on the management network.
-const agentPort = 8444
+// Where clients and agents reach the server, on the management network: it is the run's
+// own, and no connection takes one of these ports for itself while the server is away.
+const (
+	apiPort   = 8443
+	agentPort = 8444
+)
 
 // Server is a Gabion server outside the lab, and the command line that talks to it.
 type Server struct {
@@ -31,32 +34,18 @@ type Server struct {
 	process *Process
 }
 
-// StartServer starts the server of a gabion binary, with an API on a free port of
-// the loopback address, and waits until it is ready. Further arguments are its own.
+// StartServer starts the server of a gabion binary and waits until it is ready.
+// Further arguments are its own.
 func (l *Lab) StartServer(ctx context.Context, binary string, args ...string) (*Server, error) {
-	api, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
 		Dir: filepath.Join(l.Dir(), "server"), lab: l, binary: binary,
-		api: api, agents: netip.AddrPortFrom(l.ManagementAddress(), agentPort),
+		api: netip.AddrPortFrom(l.ManagementAddress(), apiPort), agents: netip.AddrPortFrom(l.ManagementAddress(), agentPort),
 	}
 	s.args = append([]string{
 		binary, "server", "--data-dir", s.Dir,
 		"--listen", s.api.String(), "--agent-listen", s.agents.String(),
 	}, args...)
 	return s, s.Start(ctx)
-}
-
-// freePort is one that nobody uses now.
-func freePort() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("find free port: %w", err)
-	}
-	defer l.Close()
-	return netip.ParseAddrPort(l.Addr().String())
 }
 
 // Start starts the server again with what it stored, and waits until it is ready.
