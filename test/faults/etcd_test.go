@@ -24,7 +24,7 @@ const bound = 5 * time.Second
 // write makes a change that concerns no host.
 func (s *site) write(t *testing.T) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*bound)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := s.client.CreateGroup(ctx, rest.CreateSecurityGroupRequest{Name: fmt.Sprint("w", time.Now().UnixNano())})
 	return err

@@ -116,7 +116,7 @@ const portsEach = 60000
 func (f *flood) settle(t *testing.T, n int) (arrived int) {
 	t.Helper()
 	const batch = 500
-	before := f.count(f.again)
+	before, want := f.count(f.again), f.count(f.again)+n
 	for ; n > 0; n -= batch {
 		size := min(batch, n)
 		begun := f.count(f.first)
@@ -127,7 +127,7 @@ func (f *flood) settle(t *testing.T, n int) (arrived int) {
 		f.send(t, again, size)
 		f.next += size
 	}
-	time.Sleep(quiet)
+	calm(func() uint64 { return uint64(f.count(f.again)) }, func() bool { return f.count(f.again) >= want })
 	return f.count(f.again) - before
 }
 

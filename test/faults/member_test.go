@@ -3,7 +3,7 @@ package faults_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -74,12 +74,8 @@ func (s *site) startCluster(t *testing.T, size int, quota int64) *cluster {
 	t.Helper()
 	c := &cluster{lab: s.lab, running: make([]*lab.Process, size)}
 	var peers []string
-	for range size {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		must(t, err)
-		defer l.Close()
-		peers = append(peers, l.Addr().String())
-		must(t, l.Close())
+	for n := range size {
+		peers = append(peers, netip.AddrPortFrom(s.lab.ManagementAddress(), uint16(2380+n)).String())
 	}
 	for n := range size {
 		c.members = append(c.members, member{Dir: s.lab.Dir(), Number: n, Peers: peers, Quota: quota})

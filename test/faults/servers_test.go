@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -50,7 +49,8 @@ func TestServerOfTwoKilled(t *testing.T) {
 // startTwo starts the site with two servers on one etcd cluster.
 func (s *site) startTwo(t *testing.T) (second *secondServer) {
 	t.Helper()
-	second = &secondServer{site: s, agents: netip.AddrPortFrom(s.lab.ManagementAddress(), 8544)}
+	here := s.lab.ManagementAddress()
+	second = &secondServer{site: s, api: netip.AddrPortFrom(here, 8543), agents: netip.AddrPortFrom(here, 8544)}
 	s.agentArgs = []string{"--server", second.agents.String()}
 	s.startOn(t, 3, 0)
 	second.start(t)
@@ -61,7 +61,7 @@ func (s *site) startTwo(t *testing.T) (second *secondServer) {
 type secondServer struct {
 	site    *site
 	agents  netip.AddrPort
-	api     string
+	api     netip.AddrPort
 	process *lab.Process
 }
 
@@ -75,14 +75,8 @@ func (o *secondServer) start(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
-	if o.api == "" {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		must(t, err)
-		o.api = l.Addr().String()
-		must(t, l.Close())
-	}
 	var err error
-	o.process, err = o.site.lab.Start(nil, "second", program, "server", "--data-dir", dir, "--listen", o.api,
+	o.process, err = o.site.lab.Start(nil, "second", program, "server", "--data-dir", dir, "--listen", o.api.String(),
 		"--agent-listen", o.agents.String(), "--group-changes", "live", "--rate-limit", "0",
 		"--etcd-endpoints", strings.Join(o.site.endpoints, ","))
 	must(t, err)
@@ -91,7 +85,7 @@ func (o *secondServer) start(t *testing.T) {
 
 func (o *secondServer) ready() error {
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	resp, err := client.Get("https://" + o.api + "/readyz")
+	resp, err := client.Get("https://" + o.api.String() + "/readyz")
 	if err != nil {
 		return err
 	}
@@ -103,7 +97,7 @@ func (o *secondServer) ready() error {
 }
 
 // connectTo makes the site's client one of another server.
-func (s *site) connectTo(t *testing.T, api string) {
+func (s *site) connectTo(t *testing.T, api netip.AddrPort) {
 	t.Helper()
 	s.client = s.clientWith(t, func(string) string { return fmt.Sprintf("https://%s/v2", api) })
 }

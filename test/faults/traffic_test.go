@@ -96,21 +96,33 @@ func (f *traffic) receive(t *testing.T, s *site, echo *stream) {
 	}
 }
 
-// quiet is how long nothing has to arrive any more before it counts as lost.
-const quiet = 200 * time.Millisecond
+const (
+	// quiet is how long nothing has to arrive any more before no more is waited for.
+	quiet = 200 * time.Millisecond
+	// silence is that where something is missing: receivers may have been kept from reading.
+	silence = 2 * time.Second
+)
+
+// calm waits until nothing has arrived for a while. What is counted may be complete.
+func calm(arrived func() uint64, complete func() bool) {
+	last, since := arrived(), time.Now()
+	for time.Since(since) < quiet || time.Since(since) < silence && !complete() {
+		if got := arrived(); got != last {
+			last, since = got, time.Now()
+		}
+		time.Sleep(look)
+	}
+}
 
 // stop ends the senders, and waits for what is under way.
 func (f *traffic) stop(t *testing.T) {
 	t.Helper()
 	f.stopped.Do(func() { close(f.stopping) })
 	f.senders.Wait()
-	last, since := uint64(0), time.Now()
-	for time.Since(since) < quiet {
-		if got := f.arrived(); got != last {
-			last, since = got, time.Now()
-		}
-		time.Sleep(look)
-	}
+	calm(f.arrived, func() bool {
+		sent, arrived, _ := f.sums(true)
+		return sent == arrived
+	})
 	f.close()
 	for _, s := range f.streams {
 		if *worked {
