@@ -69,15 +69,29 @@ func problem(w http.ResponseWriter, status int, e *gabion.Error) {
 	})
 }
 
+// respond encodes straight into the answer: the largest have tens of megabytes.
 func respond(w http.ResponseWriter, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
+	w.Header().Set("Content-Type", "application/json")
+	out := &encoded{ResponseWriter: w, status: status}
+	if err := json.NewEncoder(out).Encode(body); err != nil && !out.begun {
 		panic(err) // our own types: a defect
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	// An error here means that the caller has gone.
-	_, _ = w.Write(append(data, '\n'))
+	// Any other error means that the caller has gone.
+}
+
+// encoded answers with the status once there is something to say.
+type encoded struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (e *encoded) Write(p []byte) (int, error) {
+	if !e.begun {
+		e.begun = true
+		e.WriteHeader(e.status)
+	}
+	return e.ResponseWriter.Write(p)
 }
 
 var fieldParts = regexp.MustCompile(`[^.\[\]]+`)
