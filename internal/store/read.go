@@ -8,8 +8,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// pageSize is how many objects one answer holds.
-const pageSize = 2000
+// pageSize is how many objects one answer holds. It is not small: for each answer,
+// etcd counts all that are left, too.
+const pageSize = 10000
 
 // get reads one key as it is now; nil if there is none. Like everything here, it
 // falls back to what one member knows where ctx allows it: see TolerateStale.
