@@ -44,17 +44,23 @@ const MaxHostName = 63
 // ValidateHostName holds for names of hosts: 1 to 63 letters, digits, dots,
 // hyphens and underscores, of which the first and the last are a letter or a digit.
 func ValidateHostName(field, name string) error {
-	refused := Invalid(field, "%q is not a host's name; give 1 to %d letters, digits and inner . - _", name, MaxHostName)
+	if !isHostName(name) {
+		return Invalid(field, "%q is not a host's name; give 1 to %d letters, digits and inner . - _", name, MaxHostName)
+	}
+	return nil
+}
+
+func isHostName(name string) bool {
 	if len(name) == 0 || len(name) > MaxHostName {
-		return refused
+		return false
 	}
 	for i := range len(name) {
 		inner := i > 0 && i < len(name)-1
 		if !isAlphanumeric(name[i]) && (!inner || !strings.ContainsRune(".-_", rune(name[i]))) {
-			return refused
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 func isAlphanumeric(c byte) bool {
