@@ -1,12 +1,14 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/cilium/ebpf"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // Flow is what a test puts into the maps, or finds there: TCP of the remote's port
@@ -114,3 +116,15 @@ func (d *Datapath) AskFormer() error {
 
 // LeaveFormer ends what AskFormer has begun.
 func (d *Datapath) LeaveFormer() error { return d.leaveFormer() }
+
+// TakeOverHalfway does what Apply does, and ends like an agent that dies before the former maps are removed.
+func (d *Datapath) TakeOverHalfway(v *policy.View, links map[string]int) error {
+	attached, _ := d.attach(v, links)
+	if _, err := d.write(v, attached); err != nil {
+		return err
+	}
+	formers := d.openFormers()
+	defer d.closeFormers(formers)
+	d.copyFlows(formers, true)
+	return errors.Join(d.askFormer(formers), d.links.replace())
+}

@@ -173,3 +173,32 @@ func TestFormerProgramsDecideMeanwhile(t *testing.T) {
 	h.apply(t, oneRule(), links)
 	passing("with its flow taken over", true, false, false, false)
 }
+
+// TestATakeoverThatBreaksOffIsBegunAgain by the next agent.
+func TestATakeoverThatBreaksOffIsBegunAgain(t *testing.T) {
+	h := newHost(t)
+	ifindex := addInterface(t, "tap0")
+	links := map[string]int{"tap0": ifindex}
+	h.apply(t, oneRule(), links)
+	flow := tcpFlow(1, gabion.Egress, "established", true)
+	if err := h.PutFlow(flow); err != nil {
+		t.Fatal(err)
+	}
+	h.formerly(t)
+	h.open(t)
+	if err := h.TakeOverHalfway(oneRule(), links); err != nil {
+		t.Fatal(err)
+	}
+	h.reopen(t)
+	h.apply(t, oneRule(), links)
+	if passes, err := h.Passes(flow, false, ifindex); err != nil || !passes {
+		t.Errorf("the flow passes: %t, error %v", passes, err)
+	}
+	if former, err := filepath.Glob(filepath.Join(h.dir, "*_v1")); err != nil || len(former) != 0 {
+		t.Errorf("left of the former layout: %v, error %v", former, err)
+	}
+	h.check(t)
+	if drift, err := h.Audit(); err != nil || len(drift) != 0 {
+		t.Errorf("drift %v, error %v", drift, err)
+	}
+}
