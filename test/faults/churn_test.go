@@ -112,6 +112,9 @@ func (w *writer) run(ctx context.Context) {
 // that old writes are looked for, too, and not the newest alone.
 const groupEvery = 25
 
+// mostGroups is how many groups a writer makes: an organization may have 1,000.
+const mostGroups = 400
+
 // answerWithin bounds a change: one that takes longer may have been made or not.
 const answerWithin = 8 * time.Second
 
@@ -132,7 +135,7 @@ func (w *writer) change(ctx context.Context, n int) {
 }
 
 func (w *writer) write(ctx context.Context, n int) error {
-	if n%groupEvery == 0 {
+	if n%groupEvery == 0 && len(w.groups) < mostGroups {
 		name := fmt.Sprintf("g%d", w.random.Uint64())
 		_, err := w.churn.site.client.CreateGroup(ctx, rest.CreateSecurityGroupRequest{Name: name})
 		if err == nil {
