@@ -118,15 +118,13 @@ func (a *app) createKey(ctx context.Context, name string, flags *keyFlags) error
 		if err != nil {
 			return err
 		}
-		made, err := c.CreateKeyFor(ctx, o.ID, request)
-		return a.showKey(made, err)
+		return a.showKey(c.CreateKeyFor(ctx, o.ID, request))
 	}
 	c, err := a.client()
 	if err != nil {
 		return err
 	}
-	made, err := c.CreateKey(ctx, request)
-	return a.showKey(made, err)
+	return a.showKey(c.CreateKey(ctx, request))
 }
 
 // showKey prints a new key: as a file that a shell sources, or as the API has it.
@@ -161,8 +159,7 @@ func newKeyRotateCommand(a *app) *cobra.Command {
 				return err
 			}
 			seconds := int(overlap / time.Second)
-			made, err := c.RotateKey(cmd.Context(), k.Key, rest.RotateAPIKeyRequest{OverlapSeconds: &seconds})
-			return a.showKey(made, err)
+			return a.showKey(c.RotateKey(cmd.Context(), k.Key, rest.RotateAPIKeyRequest{OverlapSeconds: &seconds}))
 		},
 	}
 	cmd.Flags().DurationVar(&overlap, "overlap", overlap, "`DURATION` that the old key works on, at most 168h")
