@@ -50,5 +50,5 @@ func run(rounds int, only string) error {
 		return nil
 	}
 	fmt.Println(verdicts(results))
-	return errors.Join(write(resultsPath, results), writePage(pagePath, results))
+	return errors.Join(write(resultsPath, results), writePage(pagePath, rounds, results))
 }

@@ -14,8 +14,8 @@ import (
 // pagePath is the page that figures are explained on.
 const pagePath = "docs/performance.md"
 
-// writePage puts the figures between the marks of the page, and what they were measured on.
-func writePage(path string, results []Result) error {
+// writePage puts the figures between the marks of the page, and how they were measured.
+func writePage(path string, rounds int, results []Result) error {
 	page, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func writePage(path string, results []Result) error {
 		return err
 	}
 	for _, section := range []struct{ name, text string }{
-		{"machine", on}, {"targets", targetTable(results)}, {"figures", figureTable(results)},
+		{"machine", fmt.Sprintf("%s; %d rounds.\n", on, rounds)}, {"targets", targetTable(results)}, {"figures", figureTable(results)},
 	} {
 		if page, err = fillIn(page, section.name, section.text); err != nil {
 			return err
@@ -84,7 +84,7 @@ func machine() (string, error) {
 		}
 		lines = append(lines, strings.TrimSpace(string(out)))
 	}
-	return strings.Join(lines, "; ") + ".\n", nil
+	return strings.Join(lines, "; "), nil
 }
 
 func processor() string {
