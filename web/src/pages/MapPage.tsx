@@ -1,9 +1,9 @@
 import "@xyflow/react/dist/style.css";
 import { Button, SegmentedControl, Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import { Link } from "react-router";
-import { useFlows } from "../api/flows";
+import { useFlows, type SeenFlow } from "../api/flows";
 import { groups as groupsQuery, groupSummaries, hits as hitsQuery } from "../api/queries";
 import type { Group, GroupSummary, RuleHit } from "../api/types";
 import { Loaded } from "../parts/Loaded";
@@ -25,15 +25,18 @@ export default function MapPage() {
   const summaries = useQuery(groupSummaries("", 0, 1000));
   const hits = useQuery(hitsQuery());
   const [view, setView] = useParam("view");
+  const asList = view === "list";
   const [live, setLive] = useState(true);
   return (
     <Page
       title="Map"
-      about="Who may reach whom, by rules. A line is as thick as its rules were hit in the last hour."
+      about="Who may reach whom, by rules: the thicker a line, the more its rules were hit in the last hour"
       actions={
         <>
           <Search label="Find a group" />
-          <Switch label="Show what is denied" checked={live} onChange={(e) => setLive(e.currentTarget.checked)} />
+          {!asList && (
+            <Switch label="Show what is denied" checked={live} onChange={(e) => setLive(e.currentTarget.checked)} />
+          )}
           <SegmentedControl
             aria-label="View"
             data={[
@@ -52,7 +55,7 @@ export default function MapPage() {
             groups={all}
             summaries={summaries.data?.["security-groups"] ?? []}
             hits={hits.data ?? []}
-            asList={view === "list"}
+            asList={asList}
             live={live}
           />
         )}
@@ -73,8 +76,6 @@ function Shown({ groups, summaries, hits, asList, live }: ShownProps) {
   const [search] = useParam("search");
   const [group, setGroup] = useParam("group");
   const [edge, setEdge] = useParam("edge");
-  const flows = useFlows({ verdict: "denied" }, !live);
-  const denied = useDenied(flows.events);
   const whole = useMemo(() => graphOf(groups, summaries, hits), [groups, summaries, hits]);
   const graph = useMemo(() => (group ? around(whole, group) : found(whole, search)), [whole, group, search]);
   const chosen = graph.edges.find((e) => e.id === edge);
@@ -93,11 +94,26 @@ function Shown({ groups, summaries, hits, asList, live }: ShownProps) {
       {asList ? (
         <MapList graph={graph} onEdge={setEdge} />
       ) : (
-        <Picture graph={graph} denied={denied} chosen={edge} onEdge={setEdge} onGroup={setGroup} />
+        <Live watched={live}>
+          {(denied) => <Picture graph={graph} denied={denied} chosen={edge} onEdge={setEdge} onGroup={setGroup} />}
+        </Live>
       )}
       {chosen && <EdgePanel graph={graph} edge={chosen} onClose={() => setEdge("")} />}
     </>
   );
+}
+
+const none: SeenFlow[] = [];
+
+interface LiveProps {
+  watched: boolean;
+  children: (denied: Map<string, number>) => ReactNode;
+}
+
+// Live watches what is denied, for as long as it is to be shown.
+function Live({ watched, children }: LiveProps) {
+  const { events } = useFlows({ verdict: "denied" }, !watched);
+  return children(useDenied(watched ? events : none));
 }
 
 // found is what the groups that a search names take part in.

@@ -1,20 +1,14 @@
 import { useComputedColorScheme } from "@mantine/core";
-import {
-  Background,
-  Controls,
-  MarkerType,
-  MiniMap,
-  ReactFlow,
-  type Edge,
-  type Node,
-  type NodeTypes,
-} from "@xyflow/react";
+import { Background, Controls, MarkerType, MiniMap, ReactFlow, type EdgeTypes, type NodeTypes } from "@xyflow/react";
 import { useMediaQuery } from "@mantine/hooks";
 import { useMemo } from "react";
 import { portWords, ruleWords } from "../../words/rule";
 import { hasPorts } from "../../words/service";
+import { count } from "../../words/time";
 import type { Graph, MapEdge } from "./graph";
 import { GroupNode, type GroupNodeType } from "./GroupNode";
+import { LabelledEdge, type LabelledEdgeType } from "./LabelledEdge";
+import { labelPlaces, type Line, type Point } from "./labels";
 import { layout, type Layout } from "./layout";
 import classes from "./Picture.module.css";
 
@@ -27,17 +21,15 @@ interface PictureProps {
 }
 
 const nodeTypes: NodeTypes = { wall: GroupNode };
+const edgeTypes: EdgeTypes = { labelled: LabelledEdge };
 const crowd = 40; // nodes from which on an edge shows its ports only when it is chosen
 
 export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps) {
   const narrow = useMediaQuery("(max-width: 48em)");
   const dark = useComputedColorScheme("light") === "dark";
-  const { upright, places } = useMemo(() => layout(graph, narrow), [graph, narrow]);
-  const nodes = useMemo(() => nodesOf(graph, places, upright), [graph, places, upright]);
-  const edges = useMemo(
-    () => [...graph.edges.map((e) => edgeOf(e, chosen, graph.nodes.length > crowd)), ...deniedEdges(graph, denied)],
-    [graph, denied, chosen],
-  );
+  const drawn = useMemo(() => layout(graph, narrow), [graph, narrow]);
+  const nodes = useMemo(() => nodesOf(graph, drawn), [graph, drawn]);
+  const edges = useMemo(() => edgesOf(graph, drawn, denied, chosen), [graph, drawn, denied, chosen]);
   return (
     <div className={classes.picture} role="group" aria-label="Map of groups">
       <ReactFlow
@@ -45,10 +37,11 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
         nodes={nodes}
         edges={edges}
         nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
         colorMode={dark ? "dark" : "light"}
-        onEdgeClick={(_, edge) => onEdge(edge.id)}
+        onEdgeClick={(_, edge) => edge.selectable !== false && onEdge(edge.id)}
         onNodeDoubleClick={(_, node) => onGroup(node.id)}
-        onSelectionChange={({ edges: [edge] }) => edge && !edge.id.startsWith("denied") && onEdge(edge.id)}
+        onSelectionChange={({ edges: [edge] }) => edge && onEdge(edge.id)}
         nodesDraggable={false}
         nodesConnectable={false}
         fitView
@@ -64,7 +57,7 @@ export function Picture({ graph, denied, chosen, onEdge, onGroup }: PictureProps
   );
 }
 
-function nodesOf(graph: Graph, places: Layout["places"], upright: boolean): GroupNodeType[] {
+function nodesOf(graph: Graph, { places, upright }: Layout): GroupNodeType[] {
   return graph.nodes.map((node) => {
     const { x = 0, y = 0, width = 150, height = 56 } = places.get(node.id) ?? {};
     return {
@@ -79,19 +72,49 @@ function nodesOf(graph: Graph, places: Layout["places"], upright: boolean): Grou
   });
 }
 
-function edgeOf(edge: MapEdge, chosen: string, crowded: boolean): Edge {
-  const selected = edge.id === chosen;
+const arrow = { type: MarkerType.ArrowClosed, width: 14, height: 14, markerUnits: "userSpaceOnUse" };
+
+// edgesOf are the lines by rules and, above them, those of what is denied.
+function edgesOf(graph: Graph, drawn: Layout, denied: Map<string, number>, chosen: string): LabelledEdgeType[] {
+  const crowded = graph.nodes.length > crowd;
+  const allowed = graph.edges.map((edge) => ({
+    ...edge,
+    label: crowded && edge.id !== chosen ? "" : edgeWords(edge),
+  }));
+  const refused = [...denied].map(([id, times]) => {
+    const [source = "", target = ""] = id.split(">");
+    return { id: `denied ${id}`, source, target, times, label: `denied ${times}` };
+  });
+  const places = labelPlaces([...allowed.filter((e) => e.label), ...refused], drawn);
+  return [
+    ...allowed.map((e) => allowedEdge(e, places.get(e.id), e.id === chosen)),
+    ...refused
+      .filter((e) => drawn.places.has(e.source) && drawn.places.has(e.target))
+      .map((e) => deniedEdge(e, places.get(e.id))),
+  ];
+}
+
+function allowedEdge(edge: MapEdge & Line, place: Point | undefined, selected: boolean): LabelledEdgeType {
+  const { id, source, target, label, hits, rules } = edge;
   return {
-    id: edge.id,
-    source: edge.source,
-    target: edge.target,
-    selected,
+    ...{ id, source, target, selected, type: "labelled" },
     className: classes.edge ?? "",
-    style: { strokeWidth: 1.2 + Math.min(7, Math.log10(1 + edge.hits) * 1.6) },
-    markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, markerUnits: "userSpaceOnUse" },
-    label: crowded && !selected ? undefined : edgeWords(edge),
-    labelShowBg: true,
-    ariaLabel: `${edge.rules.length} rules: ${edgeWords(edge)}`,
+    style: { strokeWidth: 1.2 + Math.min(7, Math.log10(1 + hits) * 1.6) },
+    markerEnd: arrow,
+    data: { words: label, place, denied: false },
+    ariaLabel: `${count(rules.length, "rule")}: ${edgeWords(edge)}`,
+  };
+}
+
+function deniedEdge(line: Line & { times: number }, place: Point | undefined): LabelledEdgeType {
+  const { id, source, target, label, times } = line;
+  return {
+    ...{ id, source, target, type: "labelled" },
+    className: classes.denied ?? "",
+    style: { strokeWidth: 1.5 + Math.min(5, Math.log10(times) * 2) },
+    markerEnd: { ...arrow, color: "var(--bad)" },
+    data: { words: label, place, denied: true },
+    ...{ animated: true, focusable: false, selectable: false },
   };
 }
 
@@ -105,26 +128,4 @@ export function edgeWords({ rules }: MapEdge): string {
   );
   const shown = [...words].slice(0, named).join(", ");
   return words.size > named ? `${shown} …` : shown;
-}
-
-function deniedEdges(graph: Graph, denied: Map<string, number>): Edge[] {
-  const known = new Set<string>(graph.nodes.map((n: { id: Node["id"] }) => n.id));
-  return [...denied].flatMap(([id, times]) => {
-    const [source = "", target = ""] = id.split(">");
-    if (!known.has(source) || !known.has(target)) return [];
-    return [
-      {
-        id: `denied ${id}`,
-        source,
-        target,
-        animated: true,
-        className: classes.denied ?? "",
-        label: `denied ${times}`,
-        labelShowBg: true,
-        focusable: false,
-        selectable: false,
-        style: { strokeWidth: 1.5 + Math.min(5, Math.log10(times) * 2) },
-      },
-    ];
-  });
 }
