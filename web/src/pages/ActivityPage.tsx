@@ -28,7 +28,7 @@ export function ActivityPage() {
   return (
     <Page
       title="Activity"
-      about="Who changed what, or was not let; the newest first"
+      about="Who changed what, and who was refused; the newest first"
       actions={
         <>
           <Search label="Filter: who, what, from where" />

@@ -114,7 +114,11 @@ function Protection({ host }: { host: Host }) {
   const repairs = host.repairs ? `${count(host.repairs, "repair")} of what another tool took away` : "";
   return (
     <>
-      {open.length > 0 && <strong>not protected at once: {open.join(", ")}. </strong>}
+      {open.length > 0 && (
+        <strong>
+          {open.length === 1 ? "unprotected port" : "unprotected ports"}: {open.join(", ")}.{" "}
+        </strong>
+      )}
       {[host.protection, repairs].filter(Boolean).join("; ")}
     </>
   );

@@ -12,7 +12,7 @@ export function OrganizationPage() {
   const caller = useCaller();
   const query = useQuery(quotasQuery);
   return (
-    <Page title={caller.organization.name} about="The organization: what it may have, and what it has">
+    <Page title={`Organization ${caller.organization.name}`} about="What it may have, and what it has">
       <Panel>
         <Facts
           facts={[
@@ -22,7 +22,7 @@ export function OrganizationPage() {
               [caller.operator ? "operate the installation" : "", ...caller.scopes].filter(Boolean).join(", "),
             ],
             ["Zone", caller.zone],
-            ["Groups of running instances", caller["group-changes"] === "live" ? "may change" : "change while stopped"],
+            ["Instances change groups", caller["group-changes"] === "live" ? "at any time" : "while stopped"],
             ["Server", caller["server-version"]],
           ]}
         />

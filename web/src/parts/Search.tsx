@@ -24,7 +24,8 @@ export function Search({ label }: { label: string }) {
       leftSection={<IconSearch size={16} />}
       data-shortcut="search"
       miw={0}
-      flex="1 1 220px"
+      flex="1 1 auto"
+      w={280}
       maw={420}
     />
   );

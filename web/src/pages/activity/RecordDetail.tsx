@@ -47,9 +47,21 @@ function Rules({ rules, group: id }: { rules: Rule[]; group: string }) {
     <>
       <strong>{data?.name ?? id}</strong>
       {first && ": "}
-      {rules.length === 1 && first ? sentence(first) : count(rules.length, "rule")}
+      {rules.length === 1 && first ? <Sentence rule={first} /> : count(rules.length, "rule")}
     </>
   );
+}
+
+// Sentence is a rule in words. A record has only the number of the group that the rule names.
+function Sentence({ rule }: { rule: Rule }) {
+  const peer = rule["security-group"];
+  const { data } = useQuery({
+    ...group(peer?.id ?? ""),
+    enabled: peer !== undefined,
+    retry: false,
+    staleTime: Infinity,
+  });
+  return sentence(data ? { ...rule, "security-group": { id: data.id, name: data.name } } : rule);
 }
 
 function Detail({ record }: { record: AuditRecord }) {
