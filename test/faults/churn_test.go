@@ -112,8 +112,9 @@ func (w *writer) run(ctx context.Context) {
 // that old writes are looked for, too, and not the newest alone.
 const groupEvery = 25
 
-// mostGroups is how many groups a writer makes: an organization may have 1,000.
-const mostGroups = 400
+// mostGroups is how many groups a writer makes: an organization may have 1,000, and
+// there are four writers.
+const mostGroups = 200
 
 // answerWithin bounds a change: one that takes longer may have been made or not.
 const answerWithin = 8 * time.Second

@@ -107,7 +107,8 @@ func (h *simulated) acknowledge(revision int64) {
 // each an instance.
 func (s *site) startFleet(t *testing.T, size int) fleet {
 	t.Helper()
-	f := fleet{Server: s.agentsAt(), Dir: t.TempDir(), Report: filepath.Join(t.TempDir(), "in-sync")}
+	f := fleet{Server: s.agentsAt(), Dir: filepath.Join(s.lab.Dir(), "fleet"), Report: filepath.Join(s.lab.Dir(), "in-sync")}
+	must(t, os.Mkdir(f.Dir, 0o700))
 	each(t, size, func(n int) error {
 		identity, err := s.join(t.Context(), simulatedName(n))
 		if err != nil {
