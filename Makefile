@@ -13,10 +13,11 @@ PATHS       ?= 1000000
 COMPARE     := $(GO) test ./internal/datapath -run TestProgramsAndEvaluatorAgree -count 1 -parallel 8
 
 # Debian packages that targets install if they are missing: compilers, guests, rivals.
-CHECK_TOOLS := clang llvm libbpf-dev clang-format protobuf-compiler shellcheck
-TEST_TOOLS  := qemu-system-x86 nftables systemd curl jq openssl strace
+BPF_TOOLS   := clang llvm libbpf-dev
+CHECK_TOOLS := $(BPF_TOOLS) clang-format protobuf-compiler shellcheck
+TEST_TOOLS  := $(BPF_TOOLS) qemu-system-x86 nftables systemd curl jq openssl strace
 BENCH_TOOLS := iptables ipset nftables
-FAULT_TOOLS := nftables strace
+FAULT_TOOLS := $(BPF_TOOLS) nftables strace
 BROWSER_TOOLS := chromium fonts-dejavu-core
 
 # Debian's cloud kernel, which real guests boot.
@@ -56,6 +57,7 @@ demo: build ## As root: security groups decide real packets between instances on
 	bin/gabion-demo
 
 test: build $(NODE) guest-kernel ## As root: every test that fits into ten minutes
+	@modprobe -q br_netfilter 2>/dev/null || true # nothing loads it by itself where it is a module; the tests say if it is missing
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
 	cd web && npm run --silent test
