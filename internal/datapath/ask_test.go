@@ -114,12 +114,9 @@ func (h *host) leftNoTrace(t *testing.T) {
 	if flows != 0 || len(rules) != 0 || len(drops) != 0 {
 		t.Errorf("questions left %d flows, hits %v and drops %v", flows, rules, drops)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // what is in the ring is read at once
+	defer cancel()
 	told := false
-	go func() {
-		time.Sleep(50 * time.Millisecond) // what is in the ring is read at once
-		cancel()
-	}()
 	_ = h.Events(ctx, func(datapath.Event) { told = true })
 	if told {
 		t.Error("questions left events")
