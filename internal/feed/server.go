@@ -166,8 +166,7 @@ func (s *Server) load(epoch string, snapshot Event) {
 	defer s.mu.Unlock()
 	s.epoch = epoch
 	s.base = snapshot.Change.Revision
-	s.world = policy.NewWorld()
-	s.world.Apply(s.sift(snapshot.Change))
+	s.world = policy.WorldOf(s.sift(snapshot.Change))
 	s.concerned = map[string]int64{}
 	s.tracker, s.problems = newTracker(), map[string]string{}
 	s.stopwatch, s.receipts = newStopwatch(), map[string]receipt{}

@@ -92,22 +92,36 @@ func (g *groupIndex) describe(held, named bool) *Group {
 }
 
 // member is what the host sees of an instance as a member of groups that its
-// rules name: nil if it is in none.
+// rules name: nil if it is in none. Hosts that see the same share one object, if
+// nobody saw anything else in between.
 func (w *World) member(host, id string) *Member {
 	i := w.instances[id]
 	if i == nil {
 		return nil
 	}
-	var groups []string
+	var room [gabion.MaxGroupsPerInstance]string
+	groups := room[:0]
 	for _, group := range listed(i) {
 		if g := w.groups[group]; g.counts(i) && g.named[host] > 0 {
 			groups = append(groups, group)
 		}
 	}
-	if groups == nil {
+	if len(groups) == 0 {
 		return nil
 	}
-	return &Member{Instance: id, Organization: i.Organization, Addresses: addresses(i), Groups: groups}
+	last := w.seen[id]
+	if last.of != i || !slices.Equal(last.member.Groups, groups) {
+		m := &Member{Instance: id, Organization: i.Organization, Addresses: addresses(i), Groups: slices.Clone(groups)}
+		last = seen{i, m}
+		w.seen[id] = last
+	}
+	return last.member
+}
+
+// seen is what was last seen of an instance as a member.
+type seen struct {
+	of     *gabion.Instance
+	member *Member
 }
 
 func addresses(i *gabion.Instance) []netip.Addr {
@@ -122,7 +136,7 @@ func addresses(i *gabion.Instance) []netip.Addr {
 // otherwise, each from before the change first touched it.
 type touched struct {
 	world *World
-	hosts map[string]*before
+	hosts map[string]*before // nil: nobody asks for deltas
 }
 
 type before struct {
@@ -145,17 +159,21 @@ func (t *touched) host(host string) *before {
 }
 
 func (t *touched) instance(host, id string) {
-	if host != "" {
+	if host != "" && t.hosts != nil {
 		remember(t.host(host).instances, id, func() *gabion.Instance { return t.world.hosts[host][id] })
 	}
 }
 
 func (t *touched) group(host, id string) {
-	remember(t.host(host).groups, id, func() *Group { return t.world.show(host, id) })
+	if t.hosts != nil {
+		remember(t.host(host).groups, id, func() *Group { return t.world.show(host, id) })
+	}
 }
 
 func (t *touched) member(host, id string) {
-	remember(t.host(host).members, id, func() *Member { return t.world.member(host, id) })
+	if t.hosts != nil {
+		remember(t.host(host).members, id, func() *Member { return t.world.member(host, id) })
+	}
 }
 
 func remember[T any](seen map[string]*T, id string, now func() *T) {

@@ -21,6 +21,7 @@ type World struct {
 	instances map[string]*gabion.Instance
 	hosts     map[string]map[string]*gabion.Instance // by host and id
 	owners    map[organizationAddress][]*gabion.Instance
+	seen      map[string]seen // by instance; see World.member
 
 	groupRolls    rolls[gabion.Group]
 	instanceRolls rolls[gabion.Instance]
@@ -51,10 +52,19 @@ func NewWorld() *World {
 		instances: map[string]*gabion.Instance{},
 		hosts:     map[string]map[string]*gabion.Instance{},
 		owners:    map[organizationAddress][]*gabion.Instance{},
+		seen:      map[string]seen{},
 
 		groupRolls:    rolls[gabion.Group]{},
 		instanceRolls: rolls[gabion.Instance]{},
 	}
+}
+
+// WorldOf is a world of these objects. It costs what they take: what they mean for a
+// host is found out when that host comes.
+func WorldOf(c Change) *World {
+	t := touched{world: NewWorld()}
+	t.replace(c)
+	return t.world
 }
 
 // Revision is that of the last change.
@@ -66,14 +76,18 @@ func (w *World) Hosts() iter.Seq[string] { return maps.Keys(w.hosts) }
 // Apply changes the objects and returns, by host, what that means for the hosts
 // that it concerns. What no host sees yet costs nothing but its place.
 func (w *World) Apply(c Change) map[string]*Delta {
-	w.revision = c.Revision
 	t := touched{world: w, hosts: map[string]*before{}}
+	t.replace(c)
+	return t.deltas()
+}
+
+func (t *touched) replace(c Change) {
+	t.world.revision = c.Revision
 	for id, g := range changes(c.Groups, c.GoneGroups, func(g *gabion.Group) string { return g.ID }) {
 		t.replaceGroup(id, g)
 	}
 	t.replaceRules(changes(c.Rules, c.GoneRules, func(r *gabion.Rule) string { return r.ID }))
 	t.replaceInstances(changes(c.Instances, c.GoneInstances, func(i *gabion.Instance) string { return i.ID }))
-	return t.deltas()
 }
 
 // changes is what each id becomes: nil if the object is gone.
@@ -265,6 +279,7 @@ func (w *World) place(i *gabion.Instance) {
 
 func (w *World) remove(i *gabion.Instance) {
 	delete(w.instances, i.ID)
+	delete(w.seen, i.ID)
 	w.instanceRolls.note(i.Organization, i.ID, nil)
 	w.disown(i)
 	for _, id := range listed(i) {

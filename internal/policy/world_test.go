@@ -51,6 +51,14 @@ func (z *zone) apply(c policy.Change) {
 	}
 }
 
+// all is the objects, as a store's snapshot has them.
+func (z *zone) all(revision int64) policy.Change {
+	return policy.Change{
+		Revision: revision, Groups: slices.Collect(maps.Values(z.groups)),
+		Rules: slices.Collect(maps.Values(z.rules)), Instances: slices.Collect(maps.Values(z.instances)),
+	}
+}
+
 // view spells out what a host needs, from nothing but the objects.
 func (z *zone) view(host string) *policy.View {
 	v := policy.NewView()
@@ -206,6 +214,9 @@ func TestDeltasAddUpToTheView(t *testing.T) {
 		for revision := range int64(rapid.IntRange(1, 30).Draw(t, "changes")) {
 			c := anyChange(t)
 			c.Revision = revision + 1
+			if rapid.IntRange(0, 4).Draw(t, "begins anew") == 0 {
+				world = policy.WorldOf(objects.all(revision))
+			}
 			deltas := world.Apply(c)
 			objects.apply(c)
 			for host, view := range views {
