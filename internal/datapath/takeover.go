@@ -13,8 +13,8 @@ import (
 // takeOver puts our programs in the place of those over maps of another layout, and
 // takes over the flows that these know. The policy is written already. docs/adr/0008:
 //
-//   - what they know is copied before and after, as flows go on meanwhile;
-//   - until it is there, they decide what ours would drop;
+//   - what the former maps know is copied before the programs are replaced;
+//   - again afterwards, and until then the former programs decide what ours would drop;
 //   - and once more when they see no packet any more.
 //
 // Flows that can't be read are lost, and reported: that keeps no policy from being enforced.
