@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gabion/gabion/client"
 	"github.com/gabion/gabion/internal/lab"
 )
 
@@ -99,5 +100,5 @@ func (o *secondServer) ready() error {
 // connectTo makes the site's client one of another server.
 func (s *site) connectTo(t *testing.T, api netip.AddrPort) {
 	t.Helper()
-	s.client = s.clientWith(t, func(string) string { return fmt.Sprintf("https://%s/v2", api) })
+	s.client = s.clientWith(t, func(c *client.Config) { c.Endpoint = fmt.Sprintf("https://%s/v2", api) })
 }

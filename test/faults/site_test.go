@@ -121,17 +121,17 @@ func (s *site) startUnfiltered(t *testing.T) {
 // connect makes a client of the server.
 func (s *site) connect(t *testing.T) {
 	t.Helper()
-	s.client = s.clientWith(t, func(endpoint string) string { return endpoint })
+	s.client = s.clientWith(t, func(*client.Config) {})
 }
 
-// clientWith is a client with the operator's key, of another endpoint maybe.
-func (s *site) clientWith(t *testing.T, change func(endpoint string) string) *client.Client {
+// clientWith is a client of the server with the operator's key, and what is changed.
+func (s *site) clientWith(t *testing.T, change func(*client.Config)) *client.Client {
 	t.Helper()
 	env, err := s.server.Environment()
 	must(t, err)
-	env["EXOSCALE_API_ENDPOINT"] = change(env["EXOSCALE_API_ENDPOINT"])
 	config, err := client.ConfigFromEnv(func(name string) string { return env[name] })
 	must(t, err)
+	change(&config)
 	c, err := client.New(config)
 	must(t, err)
 	return c

@@ -46,7 +46,7 @@ const (
 	clockEvery = 8
 )
 
-// run sends until stop is closed.
+// run sends until stop is closed. It may be run again.
 func (s *stream) run(stop <-chan struct{}) {
 	fd, err := rawSocket(s.from)
 	if err != nil {
@@ -56,14 +56,14 @@ func (s *stream) run(stop <-chan struct{}) {
 	defer unix.Close(fd)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	begun := time.Now()
+	begun, first := time.Now(), s.sent.Load()
 	defer func() { s.lasted = time.Since(begun) }()
 	for skipped := uint64(0); ; {
 		select {
 		case <-stop:
 			return
 		case now := <-ticker.C:
-			due := uint64(now.Sub(begun).Seconds()*float64(s.rate)) - skipped
+			due := first + uint64(now.Sub(begun).Seconds()*float64(s.rate)) - skipped
 			if ahead := due - min(due, s.sent.Load()); ahead > mostAtOnce {
 				skipped += ahead - mostAtOnce
 				due -= ahead - mostAtOnce

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,23 +33,21 @@ func TestTapsRecreated(t *testing.T) {
 	must(t, passer.Plug())
 	churn := s.startChurn(t, 0)
 	traffic := s.startTraffic(t)
-	cycles, asFriend, asStranger := times(5, 1000), uint64(0), uint64(0)
+	trial := s.startTrial(t, passer)
+	cycles := times(5, 1000)
 	for n := range cycles {
 		friend := s.register(t, passer, "friends")
-		asFriend += s.tries(t, passer, func() {})
+		trial.passes(t)
 		number, err := passer.Index()
 		must(t, err)
 		s.done(t)(s.client.DeleteInstance(t.Context(), friend))
-		asStranger += s.tries(t, passer, func() { s.replug(t, passer, number*(n%2)) })
+		trial.tries(t, func() { s.replug(t, passer, number*(n%2)) })
 		stranger := s.register(t, passer, "strangers")
-		asStranger += s.tries(t, passer, func() {})
+		trial.tries(t, func() {})
 		s.done(t)(s.client.DeleteInstance(t.Context(), stranger))
 	}
 	r.packets(traffic)
-	r.say("%d cycles, %s packets of the friend passed, %d of whom it was not any more", cycles, count(asFriend), asStranger)
-	if asFriend == 0 || asStranger > 0 {
-		r.Errorf("%d packets passed with the new identity, %d of the friend", asStranger, asFriend)
-	}
+	r.tried(trial, cycles)
 	r.converged(s, churn)
 	must(t, passer.Unplug())
 	r.nothingLeft(s, before)
@@ -76,30 +73,6 @@ func (s *site) replug(t *testing.T, g *lab.Guest, number int) {
 	must(t, g.Unplug())
 	must(t, g.PlugAt(number))
 }
-
-// tryFor is how many packets are sent at least.
-const tryFor = 20
-
-// tries sends to the victim's service from the guest while something is done and a
-// little longer, and tells how many packets arrived.
-func (s *site) tries(t *testing.T, g *lab.Guest, while func()) uint64 {
-	t.Helper()
-	try := &stream{name: g.Name, id: 1, rate: 2000, from: g.Endpoint, to: netip.AddrPortFrom(s.victim.Addr4, triedPort), source: everyPort}
-	traffic := &traffic{streams: []*stream{try}, stopping: make(chan struct{})}
-	r, err := listen(s.victim.Endpoint, triedPort, map[uint16]*stream{1: try})
-	must(t, err)
-	traffic.receivers = []*receiver{r}
-	traffic.reading.Go(r.run)
-	traffic.senders.Go(func() { try.run(traffic.stopping) })
-	while()
-	sent := try.sent.Load()
-	await(t, "packets to be sent", func() bool { return try.sent.Load() > sent+tryFor })
-	traffic.stop(t)
-	return try.got.count()
-}
-
-// triedPort is the victim's; friends may reach it.
-const triedPort = 6500
 
 // awaitAnswer waits until the programs of h1 answer a question: what that needs is
 // loaded in the background after the agent's start, and stays open.
@@ -177,29 +150,25 @@ func TestTapRenamed(t *testing.T) {
 	churn := s.startChurn(t, 0)
 	traffic := s.startTraffic(t)
 	friends, moved := passer.Interface, "tap-moved"
-	cycles, asFriend, asMoved := times(3, 200), uint64(0), uint64(0)
+	trial := s.startTrial(t, passer)
+	cycles := times(3, 200)
 	var closed []time.Duration
 	for range cycles {
 		friend := s.register(t, passer, "friends")
-		asFriend += s.tries(t, passer, func() {})
-		begun := time.Now()
+		trial.passes(t)
 		must(t, passer.Rename(moved))
-		await(t, "the renamed interface to be closed", func() bool { return s.tries(t, passer, func() {}) == 0 })
-		closed = append(closed, time.Since(begun))
+		closed = append(closed, await(t, "the renamed interface to be closed", trial.isClosed))
 		other := s.done(t)(s.client.CreateInstance(t.Context(), s.otherAt(passer))).Reference.ID
-		asMoved += s.tries(t, passer, func() {})
+		trial.tries(t, func() {})
 		s.done(t)(s.client.DeleteInstance(t.Context(), other))
-		asMoved += s.tries(t, passer, func() {})
+		trial.tries(t, func() {})
 		must(t, passer.Rename(friends))
-		await(t, "the friend to pass again", func() bool { return s.tries(t, passer, func() {}) > 0 })
+		trial.passes(t)
 		s.done(t)(s.client.DeleteInstance(t.Context(), friend))
 	}
 	r.packets(traffic)
-	r.say("%d cycles, %s packets of the friend passed, %d with the other name", cycles, count(asFriend), asMoved)
+	r.tried(trial, cycles)
 	r.within("the renamed interface closed after at most", quantile(closed, 1), 2*time.Second)
-	if asFriend == 0 || asMoved > 0 {
-		r.Errorf("%d packets passed with the other name, %d of the friend", asMoved, asFriend)
-	}
 	r.converged(s, churn)
 	must(t, passer.Unplug())
 	r.nothingLeft(s, before)
