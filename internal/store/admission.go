@@ -24,7 +24,7 @@ func (t *txn) admit(name string, certificate [32]byte) error {
 		return err
 	}
 	if kv != nil {
-		if r, err = decodeHostRecord(kv); err != nil {
+		if r, err = valueOf[hostRecord](kv); err != nil {
 			return err
 		}
 	}
@@ -72,7 +72,7 @@ func (t *txn) admitted(name string, certificate [32]byte) (hostRecord, error) {
 	if kv == nil {
 		return hostRecord{}, gabion.NotFound("host", name)
 	}
-	r, err := decodeHostRecord(kv)
+	r, err := valueOf[hostRecord](kv)
 	if err == nil && !slices.Contains(r.Certificates, fingerprint(certificate)) {
 		err = gabion.Forbidden("host %q has joined again since this certificate was made: to join once more, remove identity.pem from the state directory and start the agent with a new token", name)
 	}

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -21,17 +19,9 @@ type keyRecord struct {
 	Expires      time.Time      `json:"expires,omitzero"`
 }
 
-func decodeKeyRecord(kv *mvccpb.KeyValue) (keyRecord, error) {
-	var r keyRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return keyRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
-}
-
 // decodeKey makes a key of its record, without its secret.
 func decodeKey(kv *mvccpb.KeyValue) (gabion.Key, error) {
-	r, err := decodeKeyRecord(kv)
+	r, err := valueOf[keyRecord](kv)
 	at := placeOf(kv.Key)
 	return gabion.Key{
 		ID: at.rest, Organization: at.org, Name: r.Name, Scopes: r.Scopes, Operator: r.Operator, Created: r.Created, Expires: r.Expires,
@@ -40,14 +30,6 @@ func decodeKey(kv *mvccpb.KeyValue) (gabion.Key, error) {
 
 type usedRecord struct {
 	At time.Time `json:"at"`
-}
-
-func decodeUsed(kv *mvccpb.KeyValue) (usedRecord, error) {
-	var r usedRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return usedRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
 }
 
 // Key is an API key of any organization, with its secret. It is read as it is at
@@ -89,7 +71,7 @@ func (s *Store) organizationOfKey(ctx context.Context, id string) (string, error
 	if kv == nil {
 		return "", gabion.NotFound("API key", id)
 	}
-	h, err := decodeHolder(kv)
+	h, err := valueOf[holder](kv)
 	if err == nil {
 		s.keys.Store(id, h.Organization)
 	}
@@ -101,12 +83,12 @@ func (s *Store) openKey(record, used *mvccpb.KeyValue) (gabion.Key, error) {
 	if err != nil {
 		return gabion.Key{}, err
 	}
-	r, err := decodeKeyRecord(record)
+	r, err := valueOf[keyRecord](record)
 	if err != nil {
 		return gabion.Key{}, err
 	}
 	if used != nil {
-		if at, err := decodeUsed(used); s.readable(used, err) {
+		if at, err := valueOf[usedRecord](used); s.readable(used, err) {
 			key.LastUsed = at.At
 		}
 	}
@@ -122,7 +104,7 @@ func (s *Store) Keys(ctx context.Context, org string) ([]gabion.Key, error) {
 	}
 	used := map[string]time.Time{}
 	_, err = s.scan(ctx, orgKey(org, "key-used", ""), 0, func(kv *mvccpb.KeyValue) {
-		if at, err := decodeUsed(kv); s.readable(kv, err) {
+		if at, err := valueOf[usedRecord](kv); s.readable(kv, err) {
 			used[placeOf(kv.Key).rest] = at.At
 		}
 	})
@@ -184,7 +166,7 @@ func (t *txn) key(org, id string) (k gabion.Key, secret []byte, err error) {
 	if err != nil {
 		return k, nil, err
 	}
-	r, err := decodeKeyRecord(t.seen[apiKeyKey(org, id)])
+	r, err := valueOf[keyRecord](t.seen[apiKeyKey(org, id)])
 	return k, r.Secret, err
 }
 
@@ -263,7 +245,7 @@ func (t *txn) touchKey(org, id string, at time.Time) error {
 		return gabion.NotFound("API key", id)
 	}
 	if kv := t.seen[keyUsedKey(org, id)]; kv != nil {
-		if last, err := decodeUsed(kv); err == nil && !last.At.Before(at) {
+		if last, err := valueOf[usedRecord](kv); err == nil && !last.At.Before(at) {
 			return nil
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/gabion/gabion"
 )
@@ -17,14 +16,6 @@ import (
 type bootstrapRecord struct {
 	Organization string `json:"organization"`
 	Key          string `json:"key"` // id of the operator's API key
-}
-
-func decodeBootstrap(kv *mvccpb.KeyValue) (bootstrapRecord, error) {
-	var r bootstrapRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return bootstrapRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
 }
 
 // Bootstrap makes what a store is born with: its epoch, the organization
@@ -39,7 +30,7 @@ func (s *Store) Bootstrap(ctx context.Context) (org string, key gabion.Key, err 
 			return err
 		}
 		if kv != nil {
-			if made, err = decodeBootstrap(kv); err != nil {
+			if made, err = valueOf[bootstrapRecord](kv); err != nil {
 				return err
 			}
 			return t.upgrade(made)
@@ -70,7 +61,7 @@ func (s *Store) born(ctx context.Context) (bootstrapRecord, error) {
 	if kv == nil {
 		return bootstrapRecord{}, gabion.Unavailable("the store has not been set up: start a server on it")
 	}
-	return decodeBootstrap(kv)
+	return valueOf[bootstrapRecord](kv)
 }
 
 func (t *txn) bootstrap(made bootstrapRecord, key gabion.Key, sealer *Sealer) error {

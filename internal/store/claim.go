@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-
 	"github.com/gabion/gabion"
 )
 
@@ -15,14 +13,6 @@ import (
 type holder struct {
 	ID           string `json:"id,omitempty"`
 	Organization string `json:"organization,omitempty"`
-}
-
-func decodeHolder(kv *mvccpb.KeyValue) (holder, error) {
-	var h holder
-	if err := json.Unmarshal(kv.Value, &h); err != nil {
-		return holder{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return h, nil
 }
 
 // claim takes a key for h. If another has it, taken makes the error of that.
@@ -35,7 +25,7 @@ func (t *txn) claim(key string, h holder, taken func(holder) error) error {
 		return err
 	}
 	if kv != nil {
-		other, err := decodeHolder(kv)
+		other, err := valueOf[holder](kv)
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func (t *txn) deleteDamaged(org, group string, ids []string, heirs []gabion.Rule
 		return err
 	}
 	for _, kv := range claims {
-		h, err := decodeHolder(kv)
+		h, err := valueOf[holder](kv)
 		if err == nil && slices.Contains(ids, h.ID) && !inherited[string(kv.Key)] {
 			t.delete(string(kv.Key))
 		}

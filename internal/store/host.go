@@ -34,16 +34,8 @@ type statusRecord struct {
 	ProgramDigest string         `json:"program-digest,omitempty"`
 }
 
-func decodeHostRecord(kv *mvccpb.KeyValue) (hostRecord, error) {
-	var r hostRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return hostRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
-}
-
 func decodeHost(kv *mvccpb.KeyValue) (gabion.Host, error) {
-	r, err := decodeHostRecord(kv)
+	r, err := valueOf[hostRecord](kv)
 	return gabion.Host{Name: placeOf(kv.Key).rest, Created: r.Created}, err
 }
 
@@ -149,7 +141,7 @@ func (t *txn) refuseInhabited(name string) error {
 	}
 	keys := make([]string, len(found))
 	for i, kv := range found {
-		h, err := decodeHolder(kv)
+		h, err := valueOf[holder](kv)
 		if err != nil {
 			return err
 		}

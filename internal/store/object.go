@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -12,6 +14,16 @@ import (
 
 // decoder makes an object of a key and its value.
 type decoder[T any] func(*mvccpb.KeyValue) (T, error)
+
+// valueOf reads a value as it was written.
+func valueOf[T any](kv *mvccpb.KeyValue) (T, error) {
+	var value T
+	if err := json.Unmarshal(kv.Value, &value); err != nil {
+		var none T
+		return none, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	return value, nil
+}
 
 // one reads one object as it is now.
 func one[T any](ctx context.Context, s *Store, kind, id, key string, decode decoder[T]) (T, error) {

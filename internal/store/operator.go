@@ -1,8 +1,6 @@
 package store
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -18,14 +16,6 @@ type operatorRecord struct {
 	Expires      time.Time `json:"expires,omitzero"`
 }
 
-func decodeOperator(kv *mvccpb.KeyValue) (operatorRecord, error) {
-	var r operatorRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return operatorRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
-}
-
 // retireOperators takes operators' keys off the list of those that there are. It
 // refuses if none would be left that is good for something, and guards those.
 func (t *txn) retireOperators(retires func(r operatorRecord, id string) bool) error {
@@ -35,7 +25,7 @@ func (t *txn) retireOperators(retires func(r operatorRecord, id string) bool) er
 	}
 	at, retired, left := now(), 0, 0
 	for _, kv := range listed {
-		r, err := decodeOperator(kv)
+		r, err := valueOf[operatorRecord](kv)
 		if err != nil {
 			return err
 		}

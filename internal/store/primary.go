@@ -15,7 +15,7 @@ func (s *Store) PrimaryGroup(ctx context.Context, org string) (string, error) {
 	if kv == nil {
 		return "", gabion.NotFound("organization", org)
 	}
-	h, err := decodeHolder(kv)
+	h, err := valueOf[holder](kv)
 	return h.ID, err
 }
 
@@ -43,7 +43,7 @@ func (t *txn) primaryGroup(org string) (string, error) {
 	if kv == nil {
 		return "", gabion.NotFound("organization", org)
 	}
-	h, err := decodeHolder(kv)
+	h, err := valueOf[holder](kv)
 	return h.ID, err
 }
 

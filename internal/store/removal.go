@@ -42,7 +42,7 @@ func (t *txn) deleteOrganization(id string) error {
 		return err
 	}
 	if kv != nil {
-		born, err := decodeBootstrap(kv)
+		born, err := valueOf[bootstrapRecord](kv)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Store) removeKeysOf(ctx context.Context, id string) error {
 		return err
 	}
 	_, err = s.scan(ctx, sessionPrefix, 0, func(kv *mvccpb.KeyValue) {
-		if r, err := decodeSession(kv); err == nil && r.Organization == id {
+		if r, err := valueOf[sessionRecord](kv); err == nil && r.Organization == id {
 			elsewhere = append(elsewhere, string(kv.Key))
 		}
 	})

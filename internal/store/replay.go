@@ -60,7 +60,7 @@ func (t *txn) replayed(c command, a gabion.Actor) (*holder, error) {
 		return nil, nil
 	}
 	t.writes = nil // of the sweep: nothing is changed
-	h, err := decodeHolder(kv)
+	h, err := valueOf[holder](kv)
 	return &h, err
 }
 

@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/gabion/gabion"
@@ -18,14 +15,6 @@ type sessionRecord struct {
 	Organization string    `json:"organization"` // of the key
 	Created      time.Time `json:"created"`
 	Expires      time.Time `json:"expires"`
-}
-
-func decodeSession(kv *mvccpb.KeyValue) (sessionRecord, error) {
-	var r sessionRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return sessionRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
 }
 
 // lookedAt is how many sessions a new one looks at for some that ended: more than
@@ -81,7 +70,7 @@ func (s *Store) endedSessions(ctx context.Context) ([]string, error) {
 	}
 	var ended []string
 	for _, kv := range reply.Kvs {
-		if r, err := decodeSession(kv); s.readable(kv, err) && r.Expires.Before(time.Now()) {
+		if r, err := valueOf[sessionRecord](kv); s.readable(kv, err) && r.Expires.Before(time.Now()) {
 			ended = append(ended, string(kv.Key))
 		}
 	}
@@ -98,7 +87,7 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (gabion.Session, err
 	if kv == nil {
 		return gabion.Session{}, unknown
 	}
-	r, err := decodeSession(kv)
+	r, err := valueOf[sessionRecord](kv)
 	if err != nil {
 		return gabion.Session{}, err
 	}

@@ -121,7 +121,7 @@ func (s *Store) observe(t *txn, host string, ids []string, running map[string]bo
 		if kv == nil {
 			continue
 		}
-		h, err := decodeHolder(kv)
+		h, err := valueOf[holder](kv)
 		if !s.readable(kv, err) {
 			continue
 		}

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -16,14 +14,6 @@ type tokenRecord struct {
 	Expires time.Time `json:"expires"`
 }
 
-func decodeToken(kv *mvccpb.KeyValue) (tokenRecord, error) {
-	var r tokenRecord
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return tokenRecord{}, fmt.Errorf("decode %s: %w", kv.Key, err)
-	}
-	return r, nil
-}
-
 // expiredBatch is how many expired tokens a new one sweeps away.
 const expiredBatch = 50
 
@@ -34,7 +24,7 @@ func (s *Store) CreateJoinToken(ctx context.Context, token gabion.JoinToken) err
 	}
 	var expired []string
 	_, err := s.scan(ctx, tokenPrefix, 0, func(kv *mvccpb.KeyValue) {
-		old, err := decodeToken(kv)
+		old, err := valueOf[tokenRecord](kv)
 		if s.readable(kv, err) && old.Expires.Before(time.Now()) && len(expired) < expiredBatch {
 			expired = append(expired, string(kv.Key))
 		}
@@ -68,7 +58,7 @@ func (s *Store) RedeemJoinToken(ctx context.Context, host string, hash [32]byte,
 		if kv == nil {
 			return gabion.Forbidden("the join token is unknown or used: get a new one with gabion host token %s", host)
 		}
-		token, err := decodeToken(kv)
+		token, err := valueOf[tokenRecord](kv)
 		switch {
 		case err != nil:
 			return err

@@ -19,7 +19,7 @@ func (t *txn) addOrganizations(born bootstrapRecord) error {
 	if kv == nil {
 		return nil
 	}
-	r, err := decodeKeyRecord(kv)
+	r, err := valueOf[keyRecord](kv)
 	if err != nil || r.Secret == nil {
 		return err
 	}
