@@ -68,6 +68,9 @@ func TestLostQuorumIsSaid(t *testing.T) {
 	must(t, err)
 	w.org = org
 	web := w.group("web")
+	// The member that will be left has to know it: two others are enough to make it.
+	_, err = connectTo(t, c.Endpoints[2:], t.TempDir(), w.log()).Group(t.Context(), org, web)
+	must(t, err)
 	c.Kill(0)
 	c.Kill(1)
 	begin := time.Now()
