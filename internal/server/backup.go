@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gabion/gabion/internal/atomicfile"
 	"github.com/gabion/gabion/internal/store"
 )
 
@@ -47,7 +48,7 @@ func backup(ctx context.Context, m *store.Member, dataDir, file, version string)
 		}
 		manifest.Files = append(manifest.Files, fact)
 	}
-	if err := replaceFile(file, func(to io.Writer) error { return writeArchive(to, manifest, paths) }); err != nil {
+	if err := atomicfile.Fill(file, 0o600, func(to io.Writer) error { return writeArchive(to, manifest, paths) }); err != nil {
 		return manifest, fmt.Errorf("write backup: %w", err)
 	}
 	return manifest, nil
@@ -60,30 +61,6 @@ func temporary(beside string) (*os.File, error) {
 		return nil, fmt.Errorf("write beside the backup: %w", err)
 	}
 	return f, nil
-}
-
-// replaceFile writes a file anew; if that fails, what was there stays.
-func replaceFile(path string, fill func(io.Writer) error) error {
-	f, err := temporary(path)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(f), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // restoring is where a restore works: what is there is not the store yet.
@@ -158,5 +135,5 @@ func putInPlace(work, dataDir string) error {
 	if err := os.Chmod(filepath.Join(dataDir, keyFiles[0]), fs.FileMode(0o644)); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	return errors.Join(os.Remove(work), syncDir(dataDir))
+	return errors.Join(os.Remove(work), atomicfile.SyncDir(dataDir))
 }
