@@ -45,7 +45,8 @@ func TestUnitsAreHardened(t *testing.T) {
 		},
 		"gabion-agent.service": {
 			"CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_SYS_ADMIN", "DevicePolicy": "closed", "DeviceAllow": "/dev/net/tun rw",
-			"AssertPathIsMountPoint": "/sys/fs/bpf",
+			"AssertPathIsMountPoint": "/sys/fs/bpf", "Type": "notify",
+			"Before": "libvirtd.service virtqemud.service libvirt-guests.service",
 		},
 	} {
 		u := read(t, name)

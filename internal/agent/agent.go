@@ -15,7 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gabion/gabion/internal/datapath"
@@ -142,6 +144,7 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 	applies := newApplies()
 	enforcer := newEnforcer(timed{a.datapath, applies}, a.host, states, state, c.Log)
 	enforcer.protection.prefixes, enforcer.protection.uplinks, enforcer.protection.vlan = c.InstancePrefixes, c.Uplinks, c.VLAN
+	enforcer.started = sync.OnceFunc(a.announce)
 	w := &witness{packets: a.datapath, log: c.Log, flowLog: a.flowLog}
 	client := feed.NewClient(feed.ClientConfig{
 		Servers:      c.Servers,
@@ -169,6 +172,14 @@ func (a *Agent) compose(c Config, id *pki.Identity, identityPath string) {
 			witness: w, enforcer: enforcer, client: client, applies: applies, log: c.Log,
 		}).run},
 		named{"probe", probe{a.dir.file(probeSocket), enforcer.Ready, c.Log}.run},
+	}
+}
+
+// announce tells the service manager, if one has started the agent, that instances may
+// be started now: what they may do is in force.
+func (a *Agent) announce() {
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		a.log.Warn("the service manager can't be told that the agent has started", "error", err)
 	}
 }
 

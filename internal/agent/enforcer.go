@@ -57,6 +57,7 @@ type enforcer struct {
 	alarm      alarm
 	states     stateFile
 	log        *slog.Logger
+	started    func() // called each time that all that is known of policy is in force
 
 	updates chan func() // changes of what is below, made by Run's goroutine
 	stopped chan struct{}
@@ -88,6 +89,7 @@ func newEnforcer(d Datapath, h Host, states stateFile, state *feed.State, log *s
 		alarm:      alarm{log: log, clean: time.Now()},
 		states:     states,
 		log:        log,
+		started:    func() {},
 		updates:    make(chan func(), 256),
 		stopped:    make(chan struct{}),
 		state:      state,
@@ -154,6 +156,9 @@ func (e *enforcer) update(change func()) {
 // Run enforces until ctx ends.
 func (e *enforcer) Run(ctx context.Context) error {
 	defer close(e.stopped)
+	if e.state == nil {
+		e.started()
+	}
 	tick := time.NewTicker(auditEvery)
 	defer tick.Stop()
 	for {
@@ -206,6 +211,7 @@ func (e *enforcer) step(ctx context.Context) {
 	if enforced {
 		e.enforced = e.state.View.Revision
 		e.certify()
+		e.started()
 	}
 	e.server.Observe(running(e.state.View, e.links))
 	e.settle(problem)

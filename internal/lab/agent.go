@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,36 @@ func (a *Agent) Start() (err error) {
 	a.process, err = a.host.lab.Start(a.host.namespace, a.host.Name, a.args...)
 	return err
 }
+
+// StartAsService starts the agent again and waits until it says that it has started,
+// as the service manager does before it starts what comes after.
+func (a *Agent) StartAsService(ctx context.Context) error {
+	ctx, cancel := awaiting(ctx)
+	defer cancel()
+	address := &net.UnixAddr{Name: filepath.Join(a.host.lab.Dir(), a.host.Name+".notify"), Net: "unixgram"}
+	socket, err := net.ListenUnixgram(address.Net, address)
+	if err != nil {
+		return fmt.Errorf("listen for host %s: %w", a.host.Name, err)
+	}
+	defer os.Remove(address.Name)
+	defer socket.Close()
+	defer context.AfterFunc(ctx, func() { socket.Close() })()
+	args := append([]string{"env", "NOTIFY_SOCKET=" + address.Name}, a.args...)
+	if a.process, err = a.host.lab.Start(a.host.namespace, a.host.Name, args...); err != nil {
+		return err
+	}
+	said := make([]byte, len(ready))
+	if _, err := socket.Read(said); err != nil {
+		return fmt.Errorf("wait for the agent of host %s to start: %w", a.host.Name, err)
+	}
+	if string(said) != ready {
+		return fmt.Errorf("the agent of host %s says %q, not that it has started", a.host.Name, said)
+	}
+	return nil
+}
+
+// ready is what a service says that has started.
+const ready = "READY=1"
 
 // AwaitOnline waits until the server hears of the host.
 func (a *Agent) AwaitOnline(ctx context.Context) error {
