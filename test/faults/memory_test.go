@@ -31,13 +31,14 @@ func TestOutOfMemory(t *testing.T) {
 		agent := s.agents["h1"]
 		s.starve(t, agent.Process())
 		unready = append(unready, await(t, "the agent to be unready", func() bool { return !ready(agent) }))
+		s.unload(t)
 		must(t, agent.Start())
 		caughtUp = append(caughtUp, s.settled(t))
 		s.starve(t, s.server.Process())
 		must(t, s.server.Start(t.Context()))
+		s.unload(t)
 		caughtUp = append(caughtUp, s.settled(t))
 	}
-	s.done(t)(s.client.ReplaceRules(t.Context(), s.groups["web"], []rest.AddRuleRequest{}))
 	r.packets(traffic)
 	r.say("the agent and the server ended %d times each", ends)
 	r.within("unready after at most", quantile(unready, 1), 10*time.Second)
@@ -45,8 +46,8 @@ func TestOutOfMemory(t *testing.T) {
 	r.converged(s, churn)
 }
 
-// starve gives the process no more memory than it has, and has it take in one large
-// policy after the other until it ends.
+// starve gives the process no more memory than it has, and has it take in larger
+// and larger policies until it ends.
 func (s *site) starve(t *testing.T, p *lab.Process) {
 	t.Helper()
 	has := dataOf(t, p.Pid())
@@ -55,7 +56,7 @@ func (s *site) starve(t *testing.T, p *lab.Process) {
 		if n > 1000 {
 			t.Fatalf("the process goes on with %d bytes after %d large policies", has, n)
 		}
-		s.client.ReplaceRules(t.Context(), s.groups["web"], many(n)) //nolint:errcheck // whoever is starved may be the server
+		s.client.ReplaceRules(t.Context(), s.groups["web"], crossing(100, 25*(1+n%10))) //nolint:errcheck // whoever is starved may be the server
 	}
 	log, err := os.ReadFile(p.Log)
 	must(t, err)
@@ -66,12 +67,13 @@ func (s *site) starve(t *testing.T, p *lab.Process) {
 	}
 }
 
-// many are as many rules as a group may have, others for each n.
-func many(n int) (rules []rest.AddRuleRequest) {
-	for i := range 1000 {
-		rules = append(rules, fromNetwork("tcp", 1+i, 20000+n, fmt.Sprintf("203.0.%d.%d/32", i/250, i%250)))
-	}
-	return rules
+// unload takes away the policy that starved, once somebody can.
+func (s *site) unload(t *testing.T) {
+	t.Helper()
+	await(t, "the large policy to be taken away", func() bool {
+		_, err := s.client.ReplaceRules(t.Context(), s.groups["web"], []rest.AddRuleRequest{})
+		return err == nil
+	})
 }
 
 // dataOf is how much memory of its own the process has, in bytes, as RLIMIT_DATA counts it.

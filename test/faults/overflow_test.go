@@ -29,7 +29,7 @@ func TestPolicyFull(t *testing.T) {
 	churn := s.startChurn(t, 0)
 	traffic := s.startTraffic(t)
 	begun := time.Now()
-	refused, err := s.client.ReplaceRules(t.Context(), s.groups["web"], tooMany())
+	refused, err := s.client.ReplaceRules(t.Context(), s.groups["web"], crossing(860, 140)) // 1.2 million entries
 	must(t, err)
 	await(t, "what does not fit to be told", func() bool {
 		return strings.Contains(s.host(t, "h1").Error, "the policy in force stays") && !ready(s.agents["h1"])
@@ -60,16 +60,15 @@ func TestPolicyFull(t *testing.T) {
 	r.converged(s, churn)
 }
 
-// tooMany are rules that come to more entries of a policy map than it holds: those that
-// are for everybody are there once for each network that others name. They let nobody
-// reach what the senders try.
-func tooMany() (rules []rest.AddRuleRequest) {
-	const wide, narrow = 860, 140
-	for n := range wide {
-		rules = append(rules, fromNetwork("tcp", 64*n+1, 64*n+62, "0.0.0.0/0")) // ten port prefixes
+// crossing are rules that come to very many entries of a policy map: those that are for
+// everybody are there once for each network that others name, with ten port prefixes
+// each. They let nobody reach what the senders try.
+func crossing(everybody, networks int) (rules []rest.AddRuleRequest) {
+	for n := range everybody {
+		rules = append(rules, fromNetwork("tcp", 64*n+1, 64*n+62, "0.0.0.0/0"))
 	}
-	for n := range narrow {
-		rules = append(rules, fromNetwork("tcp", 1, 1, fmt.Sprintf("198.51.100.%d/32", n)))
+	for n := range networks {
+		rules = append(rules, fromNetwork("tcp", 1, 1, fmt.Sprintf("198.51.%d.%d/32", n/250, n%250)))
 	}
 	return rules
 }

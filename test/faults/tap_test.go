@@ -151,7 +151,7 @@ func TestTapRenamed(t *testing.T) {
 	traffic := s.startTraffic(t)
 	friends, moved := passer.Interface, "tap-moved"
 	trial := s.startTrial(t, passer)
-	cycles := times(3, 200)
+	cycles := times(3, 100)
 	var closed []time.Duration
 	for range cycles {
 		friend := s.register(t, passer, "friends")
