@@ -93,7 +93,7 @@ func who(r rest.AuditRecord) string {
 		return cmp.Or(r.KeyName, r.Key)
 	case r.Outcome == rest.AuditRecordOutcomeDenied:
 		return "unknown"
-	case r.Action == "join-host":
+	case r.Action == "join-host", r.Action == "renew-host":
 		return "host"
 	}
 	return "server"

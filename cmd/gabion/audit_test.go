@@ -15,15 +15,19 @@ func TestNamesOfSubjectsAreWhole(t *testing.T) {
 }
 
 func TestWhoDidIt(t *testing.T) {
-	for want, r := range map[string]rest.AuditRecord{
-		"ci":      {Key: "EXO1", KeyName: "ci", Outcome: rest.AuditRecordOutcomeDenied},
-		"EXO1":    {Key: "EXO1"},
-		"unknown": {Outcome: rest.AuditRecordOutcomeDenied, Remote: "192.0.2.7", Action: "list-security-groups"},
-		"host":    {Action: "join-host", Remote: "192.0.2.7"},
-		"server":  {Action: "remove-organization"},
+	for _, c := range []struct {
+		want string
+		r    rest.AuditRecord
+	}{
+		{"ci", rest.AuditRecord{Key: "EXO1", KeyName: "ci", Outcome: rest.AuditRecordOutcomeDenied}},
+		{"EXO1", rest.AuditRecord{Key: "EXO1"}},
+		{"unknown", rest.AuditRecord{Outcome: rest.AuditRecordOutcomeDenied, Remote: "192.0.2.7", Action: "list-security-groups"}},
+		{"host", rest.AuditRecord{Action: "join-host", Remote: "192.0.2.7"}},
+		{"host", rest.AuditRecord{Action: "renew-host", Remote: "192.0.2.7"}},
+		{"server", rest.AuditRecord{Action: "remove-organization"}},
 	} {
-		if got := who(r); got != want {
-			t.Errorf("%+v was done by %q, want %q", r, got, want)
+		if got := who(c.r); got != c.want {
+			t.Errorf("%+v was done by %q, want %q", c.r, got, c.want)
 		}
 	}
 }

@@ -155,6 +155,7 @@ func (s *Server) renew(ctx context.Context, m *feedpb.RenewRequest) (*feedpb.Joi
 	if err != nil {
 		return nil, err
 	}
+	ctx = gabion.WithActor(ctx, gabion.Actor{Remote: remote(ctx)})
 	if err := s.store.RenewHost(ctx, c.host, c.certificate, sha256.Sum256(cert)); err != nil {
 		return nil, orDeleted(c.host, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,9 @@ func TestRenew(t *testing.T) {
 	}
 	if renewed.Host != "hv1" || renewed.Certificate().Equal(id.Certificate()) {
 		t.Errorf("got the certificate of %q, want a new one of hv1", renewed.Host)
+	}
+	if z.renewedFrom != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("the renewal is recorded from %q, want the host's address", z.renewedFrom)
 	}
 	z.deleteHost("hv1")
 	if _, err := feed.RenewIdentity(context.Background(), z.addr, id); gabion.CodeOf(err) != gabion.CodeForbidden {

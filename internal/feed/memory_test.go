@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -14,21 +15,22 @@ import (
 
 // memory is a store in memory. Its revisions are made by commit.
 type memory struct {
-	mu       sync.Mutex
-	epoch    string
-	revision int64
-	groups   map[string]*gabion.Group
-	rules    map[string]*gabion.Rule
-	inst     map[string]*gabion.Instance
-	statuses map[string]gabion.HostStatus
-	running  map[string]bool
-	tokens   map[[32]byte]gabion.JoinToken
-	hosts    map[string]gabion.Host
-	certs    map[string][][32]byte // by host: those that it is known by
-	watches  map[chan feed.Event]bool
-	counters map[string][]byte // by host
-	away     error             // what Epoch fails with, if anything
-	observes func() error      // what SaveObserved waits for and fails with, if anything
+	mu          sync.Mutex
+	epoch       string
+	revision    int64
+	groups      map[string]*gabion.Group
+	rules       map[string]*gabion.Rule
+	inst        map[string]*gabion.Instance
+	statuses    map[string]gabion.HostStatus
+	running     map[string]bool
+	tokens      map[[32]byte]gabion.JoinToken
+	hosts       map[string]gabion.Host
+	certs       map[string][][32]byte // by host: those that it is known by
+	watches     map[chan feed.Event]bool
+	counters    map[string][]byte // by host
+	away        error             // what Epoch fails with, if anything
+	observes    func() error      // what SaveObserved waits for and fails with, if anything
+	renewedFrom netip.Addr        // who renewed a certificate last
 }
 
 func newMemory() *memory {
@@ -168,6 +170,7 @@ func (m *memory) RenewHost(ctx context.Context, host string, current, next [32]b
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.certs[host] = [][32]byte{current, next}
+	m.renewedFrom = gabion.ActorOf(ctx).Remote
 	return nil
 }
 
