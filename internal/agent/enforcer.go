@@ -57,7 +57,7 @@ type enforcer struct {
 	alarm      alarm
 	states     stateFile
 	log        *slog.Logger
-	started    func() // called each time that all that is known of policy is in force
+	started    func() // called each time that what is known of policy is in force, as far as it can be
 
 	updates chan func() // changes of what is below, made by Run's goroutine
 	stopped chan struct{}
@@ -211,7 +211,6 @@ func (e *enforcer) step(ctx context.Context) {
 	if enforced {
 		e.enforced = e.state.View.Revision
 		e.certify()
-		e.started()
 	}
 	e.server.Observe(running(e.state.View, e.links))
 	e.settle(problem)
@@ -240,7 +239,9 @@ func (e *enforcer) save() {
 
 // enforce puts the policy in force, and tells whether it is. It lets nothing stand
 // in the way: an object that can't be enforced is left out and is a problem, and
-// keeps nobody else from what is due to him.
+// keeps nobody else from what is due to him. Where somebody has rules of before, or
+// none, because his don't fit, the revision is not in force, though the others have
+// theirs.
 func (e *enforcer) enforce(ctx context.Context) (enforced bool, problem error) {
 	view := e.state.View
 	listed := e.list()
@@ -248,7 +249,8 @@ func (e *enforcer) enforce(ctx context.Context) (enforced bool, problem error) {
 	e.bridges.spare(view, e.links)
 	applied := e.datapath.Apply(ctx, view, indexes(e.links))
 	secured := e.secure()
-	if partial := new(datapath.PartialError); applied != nil && !errors.As(applied, &partial) {
+	partial := new(datapath.PartialError)
+	if applied != nil && !errors.As(applied, &partial) {
 		return false, errors.Join(listed, made, applied, secured)
 	}
 	released := e.taps.release(view, e.links)
@@ -256,7 +258,10 @@ func (e *enforcer) enforce(ctx context.Context) (enforced bool, problem error) {
 	if e.fresh {
 		removed = e.taps.remove(view, e.links)
 	}
-	return listed == nil, errors.Join(listed, made, applied, secured, released, removed)
+	if listed == nil {
+		e.started()
+	}
+	return listed == nil && !partial.Stale, errors.Join(listed, made, applied, secured, released, removed)
 }
 
 // secure lets what is filtered pass, and says how the host's bridges are protected.

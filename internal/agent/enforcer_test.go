@@ -278,6 +278,66 @@ func TestWhatIsLeftOutHoldsNobodyUp(t *testing.T) {
 	b.expectAck(t, 6, "")
 }
 
+// Where one has rules of before because his do not fit, the rest is done, and no revision
+// counts as enforced until all fit.
+func TestWhatIsOlderThanTheRevisionIsNotEnforced(t *testing.T) {
+	b := start(t, t.TempDir())
+	b.Links(tap1(true))
+	b.Replace("e", view(5, one(false)))
+	next(t, "Apply", b.applied)
+	b.answer <- nil
+	b.expectAck(t, 5, "")
+	certified := len(b.certified)
+
+	stale := &datapath.PartialError{Causes: []error{errors.New("groups g keep the rules of revision 5")}, Stale: true}
+	managed := one(true)
+	managed.ID, managed.NICs[0].Interface = "two", "tap2"
+	b.Change(&policy.Delta{Revision: 6, Instances: []*gabion.Instance{managed}})
+	for range 2 {
+		next(t, "Apply", b.applied)
+		b.answer <- stale
+		b.expectAck(t, 5, "groups g keep the rules of revision 5")
+		if b.Ready() == nil {
+			t.Error("ready although something is not in force")
+		}
+	}
+	if len(b.certified) != certified {
+		t.Error("a policy is certified that is not in force")
+	}
+	if !b.host.has("release tap2") {
+		t.Error("the tap of another instance is kept from it")
+	}
+	b.Change(&policy.Delta{Revision: 7, Instances: []*gabion.Instance{one(false)}})
+	for got := next(t, "Apply", b.applied); got.revision != 7; got = next(t, "Apply", b.applied) {
+		b.answer <- stale // one more attempt at the older revision
+		b.expectAck(t, 5, "groups g keep the rules of revision 5")
+	}
+	b.answer <- nil
+	b.expectAck(t, 7, "")
+	if err := b.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+// An agent that waited for that before it has started would be ended by its unit, and
+// all instances of the host with it.
+func TestWhatDoesNotFitKeepsNoAgentFromStarting(t *testing.T) {
+	dir := t.TempDir()
+	if err := agent.SaveState(dir, "hv1", &feed.State{Epoch: "e", View: view(5, one(false))}); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, dir)
+	b.Links(tap1(true))
+	next(t, "Apply", b.applied)
+	b.answer <- errors.New("map is full")
+	b.expectAck(t, 0, "map is full")
+	none(t, "start without a policy in force", b.Started)
+	next(t, "Apply", b.applied)
+	b.answer <- &datapath.PartialError{Causes: []error{errors.New("groups g have no network")}, Stale: true}
+	b.expectAck(t, 0, "groups g have no network")
+	next(t, "the start", b.Started)
+}
+
 func TestAnotherStoreBeginsWithNothingEnforced(t *testing.T) {
 	b := start(t, t.TempDir())
 	b.Links(tap1(true))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gabion/gabion/internal/feed"
@@ -17,7 +18,10 @@ const PinDir = pinDir
 var PinsOf = pinsOf
 
 // Enforcer is the loop of an agent, with what it stands on given by a test.
-type Enforcer struct{ *enforcer }
+type Enforcer struct {
+	*enforcer
+	Started <-chan struct{} // closed when it has
+}
 
 // NewEnforcer makes a host's enforcer that begins with what is in the state directory.
 func NewEnforcer(host, dir string, d Datapath, h Host, s Server) (Enforcer, error) {
@@ -25,7 +29,9 @@ func NewEnforcer(host, dir string, d Datapath, h Host, s Server) (Enforcer, erro
 	state, err := states.load()
 	e := newEnforcer(d, h, states, state, slog.New(slog.DiscardHandler))
 	e.server = s
-	return Enforcer{e}, err
+	started := make(chan struct{})
+	e.started = sync.OnceFunc(func() { close(started) })
+	return Enforcer{e, started}, err
 }
 
 func (e Enforcer) Held() feed.Position { return e.held() }

@@ -39,6 +39,12 @@ func (h *host) did(format string, args ...any) {
 	h.story = append(h.story, fmt.Sprintf(format, args...))
 }
 
+func (h *host) has(done string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.story, done)
+}
+
 func (h *host) Links() (map[string]hypervisor.Link, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,8 +2,10 @@ package datapath_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -123,38 +125,81 @@ func (h *host) epoch(t *testing.T) (sum uint32) {
 	return sum
 }
 
+// TestWhatDoesNotFitLeavesWhatWas of that set of groups, while others change.
 func TestWhatDoesNotFitLeavesWhatWas(t *testing.T) {
 	h := newHost(t)
-	links := map[string]int{"tap0": addInterface(t, "tap0")}
-	small := oneRule(gabion.Rule{ID: "a", Ports: gabion.PortRange{Start: 22, End: 22}})
-	large := oneRule(gabion.Rule{ID: "b", Ports: gabion.PortRange{Start: 1, End: 65534}})
-	h.apply(t, small, links)
-	before, err := h.Actual()
-	if err != nil {
-		t.Fatal(err)
+	links := map[string]int{"tap0": addInterface(t, "tap0"), "tap1": addInterface(t, "tap1")}
+	port := func(id string, first, last uint16) gabion.Rule {
+		return gabion.Rule{ID: id, Ports: gabion.PortRange{Start: first, End: last}}
 	}
+	large := port("b", 1, 65534) // 30 entries
+	h.apply(t, beside(oneRule(port("a", 22, 22)), port("c", 80, 80)), links)
 
-	for name, limit := range map[string]func(*datapath.Limits){
-		"policies":             func(l *datapath.Limits) { l.Policies = 29 },
-		"old and new together": func(l *datapath.Limits) { l.Policies = 30 },
+	for n, c := range []struct {
+		name  string
+		limit int
+	}{
+		{"policies", 29},
+		{"old and new together", 30},
 	} {
-		t.Run(name, func(t *testing.T) {
-			h.SetLimits(limit)
-			if err := h.Apply(context.Background(), large, links); gabion.CodeOf(err) != gabion.CodeLimit {
-				t.Fatalf("error %v, want a limit", err)
+		t.Run(c.name, func(t *testing.T) {
+			h.SetLimits(func(l *datapath.Limits) { l.Policies = c.limit })
+			view := beside(oneRule(large), port("d", uint16(81+n), uint16(81+n)))
+			for _, attempt := range []string{"first", "second"} {
+				h.writes.n = 0
+				var partial *datapath.PartialError
+				if err := h.Apply(context.Background(), view, links); !errors.As(err, &partial) || !partial.Stale || gabion.CodeOf(err) != gabion.CodeLimit {
+					t.Fatalf("error %v, want that something is stale", err)
+				}
+				if wrote := h.writes.n > 0; wrote != (attempt == "first") {
+					t.Errorf("the %s attempt took %d writes", attempt, h.writes.n)
+				}
 			}
-			after, err := h.Actual()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(before, after); diff != "" {
-				t.Errorf("the policy in force changed:\n%s", diff)
-			}
+			h.check(t)
+			h.wantRules(t, "a", "d")
 		})
 	}
 	h.SetLimits(func(l *datapath.Limits) { l.Policies = 31 })
-	h.apply(t, large, links)
+	if err := h.Apply(context.Background(), oneRule(large), links); err != nil {
+		t.Error(err)
+	}
 	h.check(t)
+	h.wantRules(t, "b")
+}
+
+// TestWhatDoesNotFitAfterARestartIsClosed, until it fits.
+func TestWhatDoesNotFitAfterARestartIsClosed(t *testing.T) {
+	h := newHost(t)
+	links := map[string]int{"tap0": addInterface(t, "tap0"), "tap1": addInterface(t, "tap1")}
+	view := beside(oneRule(gabion.Rule{ID: "a"}, gabion.Rule{ID: "b", Ports: gabion.PortRange{Start: 1, End: 65534}}), gabion.Rule{ID: "c"})
+	h.apply(t, view, links)
+	h.wantRules(t, "a", "b", "c")
+	h.reopen(t)
+	h.SetLimits(func(l *datapath.Limits) { l.Policies = 30 })
+	h.apply(t, view, links)
+	h.check(t)
+	h.wantRules(t, "c")
+	h.apply(t, beside(oneRule(gabion.Rule{ID: "a"}), gabion.Rule{ID: "c"}), links)
+	h.check(t)
+	h.wantRules(t, "a", "c")
+}
+
+// wantRules holds which rules are in force, by what they are called.
+func (h *host) wantRules(t *testing.T, want ...string) {
+	t.Helper()
+	actual, err := h.Actual()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, got := h.Expected().Rules, map[string]bool{}
+	for _, set := range actual.PolicySets {
+		for _, slot := range set.Policies {
+			got[named[slot]] = true
+		}
+	}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); diff != "" {
+		t.Errorf("rules in force (-want +got):\n%s", diff)
+	}
 }
 
 // TestARecreatedInterfaceIsAttachedAnew: its pinned link looks alive, and filters nothing.

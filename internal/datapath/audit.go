@@ -195,7 +195,7 @@ func (d *Datapath) auditMaps() (drift []string, err error) {
 	for slot := range found.Slots {
 		found.Slots[slot] = d.actual.Slots[slot]
 	}
-	found.Rules, found.Refused = d.actual.Rules, d.actual.Refused
+	found.Rules, found.Refused, found.Stale = d.actual.Rules, d.actual.Refused, d.actual.Stale
 	d.actual = found
 	return []string{fmt.Sprintf("maps lacked %d entries, had %d others and %d more", p.gives()+p.nics.put.len(), p.switches(), p.takes())}, nil
 }

@@ -14,15 +14,18 @@ import (
 // (links: ifindex by name). It is pure: the result depends on its arguments alone.
 //
 // What can't be enforced as it is written is left out, which drops, and named in
-// Refused: one bad object never keeps the others from being updated. An error
-// means that the policy does not fit, and that nothing of it may be written.
-func Compile(view *policy.View, links map[string]int, numbers Numbers, limits Limits) (*Tables, error) {
+// Refused: one bad object never keeps the others from being updated. A set of groups
+// that does not fit keeps what it had, and is named in Stale. An error means that the
+// host's policy as a whole does not fit, and that nothing of it may be written.
+func Compile(view *policy.View, links map[string]int, numbers Numbers, limits Limits, standing Standing) (*Tables, error) {
 	c := &compiler{
-		view: view, links: links, numbers: numbers, limits: limits,
+		view: view, links: links, numbers: numbers, limits: limits, standing: standing,
 		tables: NewTables(),
+		origin: &policy.View{Revision: view.Revision, Groups: maps.Clone(view.Groups)},
+		peers:  map[string]uint32{},
 		named:  map[string]uint32{},
 		nets:   map[string]uint32{},
-		groups: map[string]*groupRules{},
+		groups: map[viewedGroup]*groupRules{},
 		sets:   map[string]uint32{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(view.Instances)) {
@@ -37,16 +40,25 @@ func Compile(view *policy.View, links map[string]int, numbers Numbers, limits Li
 }
 
 type compiler struct {
-	view    *policy.View
-	links   map[string]int
-	numbers Numbers
-	limits  Limits
+	view     *policy.View
+	links    map[string]int
+	numbers  Numbers
+	limits   Limits
+	standing Standing
 
 	tables *Tables
-	named  map[string]uint32      // number by id: groups that a rule names as peer
-	nets   map[string]uint32      // number by id: organizations that have a NIC here
-	groups map[string]*groupRules // by id
-	sets   map[string]uint32      // policy set by sorted group ids
+	origin *policy.View      // the view's groups as they are now, for Tables.Origins
+	peers  map[string]uint32 // number by id: groups that a rule names as peer
+	named  map[string]uint32 // those of them whose rule is to be in force
+	nets   map[string]uint32 // number by id: organizations that have a NIC here
+	groups map[viewedGroup]*groupRules
+	sets   map[string]uint32 // policy set by sorted group ids
+}
+
+// viewedGroup is a group as it is in a view.
+type viewedGroup struct {
+	view *policy.View
+	id   string
 }
 
 func (c *compiler) refuse(format string, args ...any) {
@@ -138,8 +150,8 @@ func (c *compiler) net(organization string) (uint32, error) {
 	return memo(c.nets, organization, func() (uint32, error) { return c.number(KindNet, organization) })
 }
 
-func (c *compiler) group(id string) (uint32, error) {
-	return memo(c.named, id, func() (uint32, error) { return c.number(KindGroup, id) })
+func (c *compiler) peer(id string) (uint32, error) {
+	return memo(c.peers, id, func() (uint32, error) { return c.number(KindGroup, id) })
 }
 
 // policySet gives the number of a set of groups, and compiles it the first time.
@@ -151,12 +163,8 @@ func (c *compiler) policySet(ids []string) (uint32, error) {
 		if err != nil {
 			return 0, err
 		}
-		set, err := c.compileSet(ids)
-		if err != nil {
-			return 0, err
-		}
-		c.tables.PolicySets[number] = set
-		return number, nil
+		c.tables.PolicySets[number], err = c.compileFitting(namedSet{ids, key, number})
+		return number, err
 	})
 }
 

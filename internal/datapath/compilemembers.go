@@ -22,7 +22,7 @@ func (c *compiler) compileMembers() error {
 		return err
 	}
 	if len(c.tables.Members) > c.limits.Members {
-		return exceeds("this host", c.limits.Members, "addresses of group members")
+		return exceeds(c.limits.Members, "addresses of group members")
 	}
 	return m.unite()
 }

@@ -2,11 +2,11 @@ package datapath
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/gabion/gabion"
+	"github.com/gabion/gabion/internal/policy"
 )
 
 // groupRules is what the rules of a group come to.
@@ -25,10 +25,10 @@ type ruleEntry struct {
 	peer      gabion.Peer
 }
 
-// compileRules numbers the rules of a group.
-func (c *compiler) compileRules(id string) (*groupRules, error) {
-	return memo(c.groups, id, func() (*groupRules, error) {
-		g, group := &groupRules{}, c.view.Groups[id]
+// compileRules numbers the rules of a group as it is in a view.
+func (c *compiler) compileRules(view *policy.View, id string) (*groupRules, error) {
+	return memo(c.groups, viewedGroup{view, id}, func() (*groupRules, error) {
+		g, group := &groupRules{}, view.Groups[id]
 		rules := group.Rules
 		for i := range rules {
 			r := &rules[i]
@@ -38,7 +38,7 @@ func (c *compiler) compileRules(id string) (*groupRules, error) {
 				c.refuse("leave rule %s of group %s out: %w", r.ID, id, err)
 				continue
 			}
-			if r.Peer.IsGroup() && c.view.Peer(group, r) == nil {
+			if r.Peer.IsGroup() && view.Peer(group, r) == nil {
 				c.refuse("leave rule %s of group %s out: its organization has no group %s", r.ID, id, r.Peer.Group)
 				continue
 			}
@@ -46,7 +46,6 @@ func (c *compiler) compileRules(id string) (*groupRules, error) {
 			if err != nil {
 				return nil, err
 			}
-			c.tables.Rules[slot] = r.ID
 			g.rules = append(g.rules, &ruleEntry{
 				id: r.ID, slot: slot, direction: r.Direction, protocol: r.Protocol,
 				ports: portPrefixes(r), peer: r.Peer,
@@ -57,11 +56,12 @@ func (c *compiler) compileRules(id string) (*groupRules, error) {
 	})
 }
 
-// compileSet unites the rules of groups.
-func (c *compiler) compileSet(ids []string) (*PolicySet, error) {
-	s := &setCompiler{compiler: c, set: newPolicySet()}
-	for _, id := range ids {
-		g, err := c.compileRules(id)
+// compileSet unites the rules of groups as they are in a view. The error is an
+// overflow if the set does not fit.
+func (c *compiler) compileSet(n namedSet, view *policy.View) (*PolicySet, error) {
+	s := &setCompiler{compiler: c, from: view, set: newPolicySet()}
+	for _, id := range n.ids {
+		g, err := c.compileRules(view, id)
 		if err != nil {
 			return nil, err
 		}
@@ -74,11 +74,16 @@ func (c *compiler) compileSet(ids []string) (*PolicySet, error) {
 	if err := s.compile(); err != nil {
 		return nil, err
 	}
+	if err := s.fitsBeside(c.standing.Sets[n.number]); err != nil {
+		return nil, err
+	}
+	s.adopt()
 	return s.set, nil
 }
 
 type setCompiler struct {
 	*compiler
+	from  *policy.View
 	rules []*ruleEntry // of all groups, sorted by id
 	set   *PolicySet
 }
@@ -94,7 +99,7 @@ func (s *setCompiler) compile() error {
 		if !r.peer.IsGroup() {
 			continue
 		}
-		group, err := s.group(r.peer.Group)
+		group, err := s.peer(r.peer.Group)
 		if err != nil {
 			return err
 		}
@@ -115,7 +120,7 @@ func (s *setCompiler) networksOf(r *ruleEntry) []netip.Prefix {
 	if !r.peer.IsGroup() {
 		return []netip.Prefix{r.peer.Network}
 	}
-	if g := s.view.Groups[r.peer.Group]; g != nil {
+	if g := s.from.Groups[r.peer.Group]; g != nil {
 		return g.Sources
 	}
 	return nil
@@ -125,8 +130,11 @@ func (s *setCompiler) networksOf(r *ruleEntry) []netip.Prefix {
 // network holds, and with them the rules of all networks around it: the datapath
 // looks up the narrowest only.
 func (s *setCompiler) classes(direction int, networks map[netip.Prefix][]int) error {
-	cidrs := s.set.CIDRs[direction]
-	for _, c := range chains(usable(networks)) {
+	cidrs, all := s.set.CIDRs[direction], usable(networks)
+	if len(all) > s.limits.CIDRs {
+		return s.tooManyNetworks() // before they take numbers, which all sets share
+	}
+	for _, c := range chains(all) {
 		class, err := s.numbers.Number(KindClass, c.digest())
 		if err != nil {
 			return err
@@ -138,10 +146,12 @@ func (s *setCompiler) classes(direction int, networks map[netip.Prefix][]int) er
 	}
 	shadowIPv4(cidrs, networks)
 	if len(cidrs) > s.limits.CIDRs {
-		return exceeds("a set of groups", s.limits.CIDRs, "networks")
+		return s.tooManyNetworks()
 	}
 	return nil
 }
+
+func (s *setCompiler) tooManyNetworks() error { return &overflow{s.limits.CIDRs, "networks"} }
 
 // rulesOf are the rules of all networks of a chain, by index and so by id.
 func rulesOf(c chain, networks map[netip.Prefix][]int) []int {
@@ -199,8 +209,7 @@ func (s *setCompiler) admit(r *ruleEntry, peer uint32) error {
 		}
 	}
 	if len(s.set.Policies) > s.limits.Policies {
-		return fmt.Errorf("unite the rules of groups: %w", exceeds("a set of groups", s.limits.Policies,
-			"policy entries (rules × port prefixes × networks inside their networks)"))
+		return &overflow{s.limits.Policies, "policy entries (rules × port prefixes × networks inside their networks)"}
 	}
 	return nil
 }

@@ -50,13 +50,17 @@ type Datapath struct {
 	links    *links
 	register *register
 	actual   *Tables   // nil: not known, to be read
+	origins  Origins   // of what was written last
 	nextRead time.Time // when Audit reads them again
 	repaired []string  // what Apply found changed by somebody else; for the next Audit to tell
 }
 
 // PartialError reports what a policy that is in force otherwise leaves out. NICs and
 // rules in it drop; interfaces that could not be attached are not filtered.
-type PartialError struct{ Causes []error }
+type PartialError struct {
+	Causes []error
+	Stale  bool // some instances have rules of before, or none, because theirs do not fit
+}
 
 func (e *PartialError) Error() string {
 	texts := make([]string, len(e.Causes))
@@ -82,7 +86,7 @@ func (d *Datapath) Apply(ctx context.Context, v *policy.View, links map[string]i
 	}
 	// Programs first: an interface without a NIC entry passes nothing.
 	attached, problems := d.attach(v, links)
-	refused, err := d.write(v, attached)
+	written, err := d.write(v, attached)
 	if err != nil {
 		return errors.Join(append(problems, fmt.Errorf("apply revision %d: %w", v.Revision, err))...)
 	}
@@ -93,8 +97,9 @@ func (d *Datapath) Apply(ctx context.Context, v *policy.View, links map[string]i
 	if err := d.links.sweep(); err != nil {
 		problems = append(problems, err)
 	}
-	if problems = append(problems, refused...); len(problems) > 0 {
-		return &PartialError{Causes: problems}
+	problems = append(append(problems, written.Refused...), written.Stale...)
+	if len(problems) > 0 {
+		return &PartialError{Causes: problems, Stale: len(written.Stale) > 0}
 	}
 	return nil
 }
@@ -122,8 +127,8 @@ func (d *Datapath) attach(v *policy.View, links map[string]int) (attached map[st
 	return attached, problems
 }
 
-// write brings the maps to the view and returns what of it had to be left out.
-func (d *Datapath) write(v *policy.View, links map[string]int) (refused []error, err error) {
+// write brings the maps to the view and returns what they hold.
+func (d *Datapath) write(v *policy.View, links map[string]int) (*Tables, error) {
 	reread := d.actual == nil
 	if err := d.know(); err != nil {
 		return nil, err
@@ -145,8 +150,8 @@ func (d *Datapath) write(v *policy.View, links map[string]int) (refused []error,
 		d.actual = nil
 		return nil, err
 	}
-	d.actual = desired
-	return desired.Refused, nil
+	d.actual, d.origins = desired, desired.Origins
+	return desired, nil
 }
 
 // know reads what is in force unless that is known.
@@ -169,7 +174,7 @@ func (d *Datapath) know() error {
 
 // prepare finds out what to write, and that it fits. It writes nothing.
 func (d *Datapath) prepare(v *policy.View, links map[string]int) (*Tables, *plan, error) {
-	desired, err := Compile(v, links, d.register, d.limits)
+	desired, err := Compile(v, links, d.register, d.limits, Standing{d.actual.PolicySets, d.origins})
 	if err != nil {
 		return nil, nil, err
 	}

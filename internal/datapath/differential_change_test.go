@@ -90,7 +90,7 @@ func (d *differential) applyThrough(w writer) error {
 		return err
 	}
 	dp.register.release(unused)
-	dp.actual = desired
+	dp.actual, dp.origins = desired, desired.Origins
 	return nil
 }
 

@@ -129,10 +129,10 @@ func (b borrowed) Number(k Kind, name [16]byte) (uint32, error) {
 
 func (r *register) free(k Kind) (uint32, error) {
 	if room := int(r.limit[k]) - 1; len(r.taken[k]) >= room {
-		return 0, exceeds("this host", room, k.String()+"s")
+		return 0, exceeds(room, k.String()+"s")
 	}
 	if len(r.numbers) >= r.room {
-		return 0, exceeds("this host", r.room, "numbers of groups, rules, classes and sets")
+		return 0, exceeds(r.room, "numbers of groups, rules, classes and sets")
 	}
 	for n := r.last[k] + 1; ; n++ {
 		if n >= r.limit[k] {
@@ -170,10 +170,10 @@ func (r *register) cancel() {
 	r.fresh = nil
 }
 
-// exceeds reports that a policy does not fit into the maps.
-func exceeds(whose string, room int, entries string) error {
+// exceeds reports that a host's policy as a whole does not fit into the maps.
+func exceeds(room int, entries string) error {
 	return &gabion.Error{
 		Code:    gabion.CodeLimit,
-		Message: fmt.Sprintf("%s needs more than %d %s, which is all that fit; the policy in force stays", whose, room, entries),
+		Message: fmt.Sprintf("this host needs more than %d %s, which is all that fit; the policy in force stays", room, entries),
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // sameInKernel compares what the kernel knows of tables.
 var sameInKernel = cmp.Options{
-	cmpopts.IgnoreFields(datapath.Tables{}, "Rules", "Refused"),
+	cmpopts.IgnoreFields(datapath.Tables{}, "Rules", "Refused", "Stale", "Origins"),
 	cmpopts.IgnoreFields(datapath.Owner{}, "Instance", "Interface"),
 	cmpopts.EquateEmpty(),
 }

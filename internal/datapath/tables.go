@@ -42,6 +42,8 @@ type Tables struct {
 	RemoteSets map[uint32]RemoteSet  // by number
 	Rules      map[uint32]string     // rule id by slot; not in the kernel, it names what the kernel reports
 	Refused    []error               // NICs and rules left out because they can't be enforced as they are
+	Stale      []error               // sets of groups that do not fit, and what became of them
+	Origins    Origins               // not in the kernel, what the next Compile may fall back on
 }
 
 // Owner is whose a slot is. It is not in the kernel, it names what the kernel reports.
@@ -67,6 +69,7 @@ func NewTables() *Tables {
 		Members:    map[MemberKey]uint32{},
 		RemoteSets: map[uint32]RemoteSet{},
 		Rules:      map[uint32]string{},
+		Origins:    Origins{},
 	}
 }
 
