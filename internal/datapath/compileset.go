@@ -151,7 +151,7 @@ func (s *setCompiler) classes(direction int, networks map[netip.Prefix][]int) er
 	return nil
 }
 
-func (s *setCompiler) tooManyNetworks() error { return &overflow{s.limits.CIDRs, "networks"} }
+func (s *setCompiler) tooManyNetworks() error { return &overflow{s.limits.CIDRs, "networks", s.from} }
 
 // rulesOf are the rules of all networks of a chain, by index and so by id.
 func rulesOf(c chain, networks map[netip.Prefix][]int) []int {
@@ -209,7 +209,7 @@ func (s *setCompiler) admit(r *ruleEntry, peer uint32) error {
 		}
 	}
 	if len(s.set.Policies) > s.limits.Policies {
-		return &overflow{s.limits.Policies, "policy entries (rules × port prefixes × networks inside their networks)"}
+		return &overflow{s.limits.Policies, "policy entries (rules × port prefixes × networks inside their networks)", s.from}
 	}
 	return nil
 }

@@ -16,9 +16,14 @@ type Standing struct {
 	Origins Origins
 }
 
-// Origins are what policy sets were made of, by the sorted ids of their groups: all
-// groups of the view in which the set last fitted. Sets of one Compile share one view.
-type Origins map[string]*policy.View
+// Origins are what policy sets were made of, by the sorted ids of their groups.
+type Origins map[string]Origin
+
+// Origin is what one policy set was made of.
+type Origin struct {
+	fitting *policy.View // all groups when it last fitted, shared by the sets of one Compile; nil: not known
+	full    *overflow    // why it is not made of newer ones; nil: there are none
+}
 
 // namedSet is a set of groups by its names.
 type namedSet struct {
@@ -32,6 +37,7 @@ type namedSet struct {
 type overflow struct {
 	room    int
 	entries string
+	of      *policy.View // whose groups never fit; nil: not beside what is in force
 }
 
 func (o *overflow) Error() string {
@@ -42,16 +48,17 @@ func (o *overflow) Error() string {
 // from what it had before. Nothing is known of that after a start, and of a new set:
 // it is closed then, as old rules that are only in the kernel have no names.
 func (c *compiler) compileFitting(n namedSet) (*PolicySet, error) {
-	set, err := c.compileSet(n, c.origin)
+	before := c.standing.Origins[n.key]
+	set, err := c.compileNow(n, before.full)
 	full := new(overflow)
 	if !errors.As(err, &full) {
-		c.tables.Origins[n.key] = c.origin
+		c.tables.Origins[n.key] = Origin{fitting: c.origin}
 		return set, err
 	}
-	if before := c.standing.Origins[n.key]; before != nil {
-		c.tables.Origins[n.key] = before
-		if set, err = c.compileSet(n, before); !errors.As(err, new(*overflow)) {
-			c.stale(n, fmt.Sprintf("keep the rules of revision %d", before.Revision), full)
+	c.tables.Origins[n.key] = Origin{before.fitting, full}
+	if before.fitting != nil {
+		if set, err = c.compileSet(n, before.fitting); !errors.As(err, new(*overflow)) {
+			c.stale(n, fmt.Sprintf("keep the rules of revision %d", before.fitting.Revision), full)
 			return set, err
 		}
 	}
@@ -59,6 +66,32 @@ func (c *compiler) compileFitting(n namedSet) (*PolicySet, error) {
 	closed := newPolicySet()
 	closed.Flags = EgressClosed
 	return closed, nil
+}
+
+// compileNow compiles a set from the view unless it is known not to fit: finding that
+// out takes as long as the largest set that does, and everybody's changes would wait.
+func (c *compiler) compileNow(n namedSet, known *overflow) (*PolicySet, error) {
+	if known != nil && known.of != nil && c.isAsIn(known.of, n) {
+		return nil, known
+	}
+	return c.compileSet(n, c.origin)
+}
+
+// isAsIn tells whether all that goes into a set is the same in the other view. Nobody
+// changes an object in a view: other content is another object.
+func (c *compiler) isAsIn(other *policy.View, n namedSet) bool {
+	for _, id := range n.ids {
+		g := c.origin.Groups[id]
+		if g != other.Groups[id] {
+			return false
+		}
+		for i := range g.Rules {
+			if p := g.Rules[i].Peer; p.IsGroup() && c.origin.Groups[p.Group] != other.Groups[p.Group] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // stale notes what became of a set that does not fit. Whoever may see one of its groups
@@ -86,11 +119,11 @@ func (s *setCompiler) fitsBeside(actual *PolicySet) error {
 		return nil
 	}
 	if exceedsTogether(actual.Policies, s.set.Policies, s.limits.Policies) {
-		return &overflow{s.limits.Policies, "policy entries, old and new together"}
+		return &overflow{s.limits.Policies, "policy entries, old and new together", nil}
 	}
 	for direction := range actual.CIDRs {
 		if exceedsTogether(actual.CIDRs[direction], s.set.CIDRs[direction], s.limits.CIDRs) {
-			return &overflow{s.limits.CIDRs, "networks, old and new together"}
+			return &overflow{s.limits.CIDRs, "networks, old and new together", nil}
 		}
 	}
 	return nil

@@ -101,6 +101,51 @@ func TestASetThatDoesNotFitHoldsUpNobody(t *testing.T) {
 	wantOpen(t, fits, 100, asked, 1, 2)
 }
 
+// TestWhatIsKnownNotToFitIsNotTriedAgain until a group in it, or one that it names, is
+// another one.
+func TestWhatIsKnownNotToFitIsNotTriedAgain(t *testing.T) {
+	limits, n := roomy, numbers{}
+	limits.CIDRs = 2
+	before := after(t, datapath.NewTables(), oneRule(ports(22)...), n, limits)
+	view := oneRule(gabion.Rule{ID: "by group", Peer: gabion.Peer{Group: groupID(1)}})
+	peer := policy.Group{ID: groupID(1), Organization: "org-a"}
+	for p := range byte(3) {
+		peer.Sources = append(peer.Sources, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, p}), 32))
+	}
+	view.Groups[peer.ID] = &peer
+	full := after(t, before, view, n, limits)
+	for range 2 {
+		fresh := numbers{}
+		full = after(t, &datapath.Tables{Origins: full.Origins}, view, fresh, limits)
+		wantStale(t, full, "keep the rules of revision 0", "more than 2 networks")
+		if compiled := fresh.ofRules(); compiled != 1 {
+			t.Errorf("%d rules were compiled, want the one that is kept", compiled)
+		}
+	}
+
+	smaller := peer
+	smaller.Sources = peer.Sources[:1]
+	view.Groups[peer.ID] = &smaller
+	fits := after(t, &datapath.Tables{Origins: full.Origins}, view, n, limits)
+	if len(fits.Stale) > 0 {
+		t.Errorf("stale %v, want that it fits", fits.Stale)
+	}
+	q := question{ifindex: 100, remote: netip.MustParseAddr("203.0.113.0"), protocol: gabion.TCP, port: 7}
+	if got := simulate(fits, q); got.rule != "by group" {
+		t.Errorf("answer %+v, want the new rule's", got)
+	}
+}
+
+// ofRules is how many rules were asked for.
+func (n numbers) ofRules() (count int) {
+	for id := range n {
+		if id.Kind == datapath.KindRule {
+			count++
+		}
+	}
+	return count
+}
+
 func TestOldAndNewDoNotFitTogether(t *testing.T) {
 	limits, n, asked := roomy, numbers{}, []uint16{1, 2, 22, 23}
 	limits.Policies = 3
