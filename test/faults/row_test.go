@@ -58,7 +58,7 @@ var rows = []struct{ test, fault, accepted string }{
 	{"TestTapsRecreated", "tap deleted and made anew with its old number, for another instance", "I1–I5; never the old identity, no pin, map or file left over"},
 	{"TestTapRenamed", "tap renamed, and another instance registered with its new name", "I1–I5; never the old identity, no pin, map or file left over"},
 	{"TestFlowTableFull", "flow table of an interface full", "I1–I5; new flows refused and counted, what flows and neighbours unaffected"},
-	{"TestPolicyFull", "policy that does not fit into the maps", "I1–I5; what was in force stays, and that is told; nothing of it is reported as enforced"},
+	{"TestPolicyFull", "policy of some instances that does not fit into the maps", "I1–I5; what was in force stays for them, others get theirs; it is told, and nothing is reported as enforced that is not"},
 	{"TestStateFileDamaged", "state file damaged and server away", "I1–I5; the file is refused, the policy in force kept"},
 	{"TestFramesDamaged", "damaged and random frames, from who has a server's key to agents, and from who has a host's to the server", "I1–I5; refused, nobody ends, the last good policy kept"},
 	{"TestPoison", "objects that can't be read, written straight into etcd", "I1–I5; reported"},
