@@ -53,10 +53,10 @@ func (s *site) starve(t *testing.T, p *lab.Process) {
 	has := dataOf(t, p.Pid())
 	must(t, unix.Prlimit(p.Pid(), unix.RLIMIT_DATA, &unix.Rlimit{Cur: has, Max: has}, nil))
 	for n := 0; !ended(p); n++ {
-		if n > 1000 {
+		if n > 10*largest {
 			t.Fatalf("the process goes on with %d bytes after %d large policies", has, n)
 		}
-		s.client.ReplaceRules(t.Context(), s.groups["web"], crossing(100, 25*(1+n%10))) //nolint:errcheck // whoever is starved may be the server
+		s.client.ReplaceRules(t.Context(), s.groups["web"], crossing(100, 25*(1+n%largest))) //nolint:errcheck // whoever is starved may be the server
 	}
 	log, err := os.ReadFile(p.Log)
 	must(t, err)
@@ -66,6 +66,10 @@ func (s *site) starve(t *testing.T, p *lab.Process) {
 		t.Errorf("the process ended of something else than want of memory")
 	}
 }
+
+// largest is how often a policy grows until it is near to what maps hold, a million
+// entries: no process has so much memory left over.
+const largest = 35
 
 // unload takes away the policy that starved, once somebody can.
 func (s *site) unload(t *testing.T) {
