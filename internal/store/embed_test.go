@@ -5,9 +5,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/gabion/gabion/internal/store"
 )
@@ -62,4 +65,38 @@ func TestEmbeddedRefusesANewerSchema(t *testing.T) {
 			t.Errorf("version %d became %q, %v", found, now, err)
 		}
 	}
+}
+
+// A change may have megabytes: those that are made must not stay in memory, neither
+// while the member runs nor when it has started again.
+func TestEmbeddedForgetsWhatIsStored(t *testing.T) {
+	const size, changes, most = 64 << 10, 1200, 32 << 20
+	dir, before := t.TempDir(), heap()
+	e, err := store.StartEmbedded(dir, slog.Default())
+	must(t, err)
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{e.Endpoint()}})
+	must(t, err)
+	defer client.Close()
+	for n := range changes {
+		_, err := client.Put(t.Context(), "large", strings.Repeat(string(rune('a'+n%26)), size))
+		must(t, err)
+	}
+	if used := heap() - before; used > most {
+		t.Errorf("the member holds %d MiB after %d changes of %d KiB", used>>20, changes, size>>10)
+	}
+	must(t, e.Close())
+	e, err = store.StartEmbedded(dir, slog.Default())
+	must(t, err)
+	defer e.Close()
+	if used := heap() - before; used > most {
+		t.Errorf("the member holds %d MiB when it has started again", used>>20)
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
