@@ -26,9 +26,10 @@ const (
 	maxOps     = 32 << 10
 	maxRequest = 8 << 20
 	// kept is how many changes the member holds in memory for others to catch up, which
-	// a lone one has none of, and logged how many a start reads into memory: a change
-	// may have megabytes.
-	kept, logged = 1, 1000
+	// a lone one has none of: a change may have megabytes. A start reads more of them
+	// for a moment, those since the last snapshot. They stay rare: one that finds no
+	// room on the disk ends the member.
+	kept = 1
 	// tick is short because a lone member waits for nobody: it elects itself
 	// after at most twenty of them.
 	tick     = 20 * time.Millisecond
@@ -120,7 +121,7 @@ func (e *Embedded) config(dir string, quota int64, log *slog.Logger) *embed.Conf
 	c.QuotaBackendBytes = quota
 	c.MaxTxnOps = maxOps
 	c.MaxRequestBytes = maxRequest
-	c.SnapshotCatchUpEntries, c.SnapshotCount = kept, logged
+	c.SnapshotCatchUpEntries = kept
 	c.AutoCompactionMode = embed.CompactorModeRevision
 	c.AutoCompactionRetention = retention
 
