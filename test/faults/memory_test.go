@@ -29,6 +29,11 @@ func TestOutOfMemory(t *testing.T) {
 	ends := times(1, 20)
 	for range ends {
 		agent := s.agents["h1"]
+		must(t, agent.Kill())
+		must(t, agent.Start())
+		must(t, s.server.Kill())
+		must(t, s.server.Start(t.Context()))
+		s.settled(t)
 		s.starve(t, agent.Process())
 		unready = append(unready, await(t, "the agent to be unready", func() bool { return !ready(agent) }))
 		s.unload(t)
@@ -47,7 +52,8 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 // starve gives the process no more memory than it has, and has it take in larger
-// and larger policies until it ends.
+// and larger policies until it ends. It has just started: what it had used before and
+// is free again would be enough.
 func (s *site) starve(t *testing.T, p *lab.Process) {
 	t.Helper()
 	has := dataOf(t, p.Pid())
