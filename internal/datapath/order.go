@@ -44,6 +44,8 @@ const (
 //   - While that happens the live set lies between the old one and old ∪ new, and
 //     while things are taken it holds the new one: every packet gets the verdict
 //     of one of them. That needs a packet's lookups not to span both, hence settle.
+//   - Egress that opens gives, too: a packet that met it closed is waited for before
+//     a class goes that admitted it.
 //   - A class is replaced, never widened, because there is one per address and
 //     set; its old policies therefore stay until no packet holds the old class.
 //   - A new NIC comes last: before, all its frames are dropped, which is the old
@@ -89,6 +91,9 @@ func (p *plan) add(w writer) error {
 			func() error { return w.putCIDRs(s.number, 0, s.cidrs[0].put) },
 			func() error { return w.putCIDRs(s.number, 1, s.cidrs[1].put) },
 		)
+		if s.opens() {
+			steps = append(steps, func() error { return w.putFlags(s.number, *s.flags) })
+		}
 	}
 	return inOrder(append(steps,
 		func() error { return w.putMembers(p.members.put) },
@@ -100,7 +105,7 @@ func (p *plan) replace(w writer) error {
 	var steps []func() error
 	for i := range p.sets {
 		s := &p.sets[i]
-		if s.flags != nil {
+		if s.closes() {
 			steps = append(steps, func() error { return w.putFlags(s.number, *s.flags) })
 		}
 		for d := range s.cidrs {

@@ -144,16 +144,24 @@ func (s *setPlan) isEmpty() bool {
 }
 
 func (s *setPlan) gives() int {
-	return s.policies.put.len() + s.policies.replace.len() + s.cidrs[0].put.len() + s.cidrs[1].put.len()
-}
-
-func (s *setPlan) switches() int {
-	n := s.cidrs[0].replace.len() + s.cidrs[1].replace.len() + len(s.cidrs[0].remove) + len(s.cidrs[1].remove)
-	if s.flags != nil {
+	n := s.policies.put.len() + s.policies.replace.len() + s.cidrs[0].put.len() + s.cidrs[1].put.len()
+	if s.opens() {
 		n++
 	}
 	return n
 }
+
+func (s *setPlan) switches() int {
+	n := s.cidrs[0].replace.len() + s.cidrs[1].replace.len() + len(s.cidrs[0].remove) + len(s.cidrs[1].remove)
+	if s.closes() {
+		n++
+	}
+	return n
+}
+
+// opens and closes tell whether egress does so.
+func (s *setPlan) opens() bool  { return s.flags != nil && *s.flags&EgressClosed == 0 }
+func (s *setPlan) closes() bool { return s.flags != nil && *s.flags&EgressClosed != 0 }
 
 // widen finds, for members that change groups, the set that holds old and new
 // groups alike. It stands until the NICs' rules have changed, so that a packet
@@ -194,7 +202,7 @@ func (s RemoteSet) holds(other RemoteSet) bool {
 
 // findNarrowed says whose flows have to be judged again.
 func (p *plan) findNarrowed(actual, desired *Tables) {
-	sets, nets := p.narrowedSets(actual), p.narrowedNets(actual, desired)
+	sets, nets := p.narrowedSets(), p.narrowedNets(actual, desired)
 	for ifindex, nic := range desired.NICs {
 		replaced := slices.Contains(p.nics.replace.keys, ifindex)
 		if replaced || sets[nic.PolicySet] || nets[nic.Net] {
@@ -204,12 +212,11 @@ func (p *plan) findNarrowed(actual, desired *Tables) {
 	slices.Sort(p.narrowed)
 }
 
-func (p *plan) narrowedSets(actual *Tables) map[uint32]bool {
+func (p *plan) narrowedSets() map[uint32]bool {
 	sets := map[uint32]bool{}
 	for i := range p.sets {
 		s := &p.sets[i]
-		closes := s.flags != nil && *s.flags&^actual.PolicySets[s.number].Flags&EgressClosed != 0
-		sets[s.number] = closes || len(s.policies.remove) > 0 ||
+		sets[s.number] = s.closes() || len(s.policies.remove) > 0 ||
 			s.cidrs[0].replace.len()+len(s.cidrs[0].remove)+s.cidrs[1].replace.len()+len(s.cidrs[1].remove) > 0
 	}
 	return sets

@@ -3,9 +3,11 @@ package datapath_test
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
+	"github.com/gabion/gabion"
 	"github.com/gabion/gabion/internal/datapath"
 	"github.com/gabion/gabion/internal/policy"
 	"github.com/google/go-cmp/cmp"
@@ -100,6 +102,34 @@ func TestASlowPacketGetsTheVerdictOfAPolicyThatWas(t *testing.T) {
 			h.checkPacket(t, drawQuestion(t))
 		}
 	})
+}
+
+// A packet that finds egress closed has to find its class, too, though the rule that
+// closes goes.
+func TestEgressThatOpensLosesNoSlowPacket(t *testing.T) {
+	n := numbers{}
+	closed := oneRule(gabion.Rule{Direction: gabion.Egress, Ports: gabion.PortRange{Start: 1, End: 65535}})
+	h := newHistory(compileWith(t, closed, n))
+	s := &datapath.Simulation{Wrote: h.wrote, Waited: h.waited}
+	h.begin(compileWith(t, oneRule(), n))
+	if _, err := s.Run(h.last(), h.current().policies[1], n); err != nil {
+		t.Fatal(err)
+	}
+	q := question{ifindex: 100, direction: gabion.Egress, remote: netip.MustParseAddr("192.0.2.1"), protocol: gabion.TCP, port: 443}
+	for _, w := range h.windows {
+		for quick := range 8 { // lookups before all is written
+			lookups := 0
+			got := simulateOver(func() *datapath.Tables {
+				if lookups++; lookups <= quick {
+					return w.states[0]
+				}
+				return w.states[len(w.states)-1]
+			}, q)
+			if !got.pass {
+				t.Errorf("dropped after %d lookups, though it may go before and after", quick)
+			}
+		}
+	}
 }
 
 // history is what a packet may have met. A window is what was written between two
